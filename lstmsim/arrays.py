@@ -1,0 +1,112 @@
+"""Arrays from outside: checked, copied and made read-only before anything uses them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def real_array(value: Any, name: str, where: str | None = None) -> FloatArray:
+    """Return a read-only float64 copy of a real and finite array.
+
+    Parameters
+    ----------
+    value : array_like
+        Numbers.
+    name : str
+        What it is called in an error.
+    where : str, optional
+        Where it belongs, for an error.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it holds text, complex numbers or objects, or is ragged.
+    InvalidValueError
+        If it holds NaN or Inf.
+    """
+    expected = "real numbers"
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.asarray(value, dtype=object)
+    if array.dtype.kind not in "biuf":
+        kind = {"c": "complex numbers", "U": "text", "S": "text", "O": "objects"}.get(
+            array.dtype.kind, str(array.dtype)
+        )
+        raise InvalidTypeError(
+            f"{name} does not hold real numbers",
+            where=where,
+            given=f"{kind} ({type(value).__name__})",
+            expected=expected,
+            mend=f"convert {name} to a float array",
+        )
+    array = np.array(array, dtype=np.float64)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        index = tuple(int(j) for j in bad[0])
+        raise InvalidValueError(
+            f"{name} holds NaN or Inf",
+            where=where,
+            given=f"{len(bad)} of {array.size} elements, the first at index {list(index)}: "
+            f"{array[index]}",
+            expected="finite numbers",
+            mend=f"look at how {name} was made",
+        )
+    array.setflags(write=False)
+    return array
+
+
+def real_vector(value: Any, name: str, where: str | None = None) -> FloatArray:
+    """Return `real_array` as a vector; (n, 1) and (1, n), as MATLAB saves them, are flattened."""
+    array = real_array(value, name, where)
+    if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.size == 0:
+        raise ShapeError(
+            f"{name} is not a vector",
+            where=where,
+            given=f"shape {array.shape}",
+            expected="shape (n,), (n, 1) or (1, n) with n ≥ 1",
+            mend=f"give {name} one element a unit",
+        )
+    return array.reshape(-1)
+
+
+def real_matrix(value: Any, name: str, where: str | None = None) -> FloatArray:
+    """Return `real_array` as a matrix; a number is taken as a 1 × 1 matrix."""
+    array = real_array(value, name, where)
+    if array.ndim == 0:
+        return array.reshape(1, 1)
+    if array.ndim != 2 or array.size == 0:
+        raise ShapeError(
+            f"{name} is not a matrix",
+            where=where,
+            given=f"shape {array.shape}",
+            expected="two dimensions, both at least 1",
+            mend=f"give {name} as rows × columns, for example {name}.reshape(-1, 1)",
+        )
+    return array
+
+
+def sample_time(value: Any, where: str | None = None) -> float:
+    """Return a sample time in seconds; (1, 1) arrays, as MATLAB saves them, become numbers."""
+    array = real_array(value, "Ts", where)
+    if array.size != 1 or array.reshape(-1)[0] <= 0:
+        raise InvalidValueError(
+            "the sample time Ts is not a positive number",
+            where=where,
+            given=f"Ts = {value!r}",
+            expected="one number > 0, in seconds",
+            mend="for example Ts=0.1",
+        )
+    return float(array.reshape(-1)[0])
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number with its noun: 1 unit, 2 units."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")

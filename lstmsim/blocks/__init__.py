@@ -1,0 +1,8 @@
+"""The block library that bdsim discovers with ``BDSim(packages="lstmsim")``.
+
+One file a block.  bdsim reads these files as text: a class belongs to the library if a base
+of its own is named ``…Block``; files whose name starts with an underscore are passed over.
+Each class has the operation of `lstmsim.ops` that it is the bdsim face of as `op`, and
+`op_parameters` returns that operation's parameters.  ``:param x: … :type x:`` pairs in
+``__init__`` are what bdedit learns a block's parameters from.
+"""

@@ -1,0 +1,90 @@
+"""What the blocks share: reading a wire, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from bdsim.components import Clock
+
+from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
+
+
+def place(block: Any, port: int | None = None) -> str:
+    """Return the words for a block, or one of its input ports, in an error."""
+    at = f"block {block.name!r} ({block.type.upper()})"
+    return at if port is None else f"{at}, input port {port}"
+
+
+def label(kind: str, blockargs: dict[str, Any]) -> str:
+    """Return the words for a block that is being made."""
+    name = blockargs.get("name")
+    return f"block {kind}" if name is None else f"block {name!r} ({kind})"
+
+
+def signal(value: Any, block: Any, port: int) -> npt.NDArray[Any]:
+    """Return the value of a wire as a vector; bdsim's sources put plain numbers on theirs.
+
+    Raises
+    ------
+    ShapeError
+        If the value is a matrix.
+    """
+    if type(value) is np.ndarray and value.ndim == 1:
+        return value
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return array.reshape(1)
+    raise ShapeError(
+        "a wire carries a matrix",
+        where=place(block, port),
+        given=f"shape {array.shape}",
+        expected="a number or a vector",
+        mend="flatten it where it comes from: a constant of shape (n, 1) added to a vector "
+        "makes an n × n matrix",
+    )
+
+
+def check_width(u: npt.NDArray[Any], width: int, block: Any, port: int, reason: str) -> None:
+    """Refuse a vector that is not as wide as the block needs it."""
+    if u.shape[0] != width:
+        raise ShapeError(
+            "a wire is not as wide as the block needs it",
+            where=place(block, port),
+            given=f"a signal of {u.shape[0]} elements",
+            expected=f"{width} elements, because {reason}",
+            mend="look at the block that drives this port, or at this block's parameter",
+        )
+
+
+def checked_clock(clock: Any, where: str) -> Clock:
+    """Return a clock, or say how to get one."""
+    if isinstance(clock, Clock):
+        return clock
+    raise InvalidTypeError(
+        "a sampled block has no clock",
+        where=where,
+        given=f"clock={clock!r}",
+        expected="a bdsim clock",
+        mend='make one with clock = bd.clock(Ts, name="clock"); in a model file write =clock',
+    )
+
+
+def checked_count(n: Any, name: str, least: int, where: str) -> int:
+    """Return a whole number that is not less than the least."""
+    if isinstance(n, bool) or not isinstance(n, int | float | np.integer) or n != int(n):
+        raise InvalidTypeError(
+            f"{name} is not a whole number",
+            where=where,
+            given=f"{name}={n!r}",
+            expected=f"a whole number of at least {least}",
+        )
+    if n < least:
+        raise InvalidValueError(
+            f"{name} is too small",
+            where=where,
+            given=f"{name}={n!r}",
+            expected=f"at least {least}",
+        )
+    return int(n)

@@ -1,0 +1,166 @@
+"""Traces: labelled arrays of signals, and the files that keep them.
+
+Traces are an `xarray.Dataset` with one variable a signal, of shape (time, width).  Signals that
+meet in an element-wise block share a dimension, so that ``traces.f * traces.c_prev`` is a
+product sample by sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from bdsim.blockdiagram import BlockDiagram
+from bdsim.components import Block
+
+from lstmsim.errors import InvalidTypeError
+from lstmsim.host import signal_name
+
+#: bdsim's own blocks whose output elements come from the same elements of their inputs.
+_ELEMENTWISE_HOST_BLOCKS = frozenset({"sum", "clip", "zoh"})
+
+
+def _is_elementwise(block: Block) -> bool:
+    op = getattr(block, "op", None)
+    if op is not None:
+        return bool(op.elementwise or op.name == "delay")
+    if block.type == "gain":
+        return np.ndim(block.K) == 0
+    return block.type in _ELEMENTWISE_HOST_BLOCKS
+
+
+def network_dimension(name: str) -> str:
+    """Return the dimension that a network's signal of this name has."""
+    prefix, _, last = name.rpartition(".")
+    if not prefix and last in ("u", "y", "Fh", "by"):
+        return "input" if last == "u" else "output"
+    return f"{prefix}.unit" if prefix else "unit"
+
+
+def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str, str]:
+    """Return the dimension of every signal of a compiled diagram.
+
+    Signals of one width that meet in an element-wise block share a dimension.  It is called
+    `unit` if a hidden or cell state (h, c) is among them, with the layer's prefix if it has
+    one; `input` if u is, `output` if y is, else after the first of the signals.
+    """
+    group = {name: name for name in widths}
+
+    def find(name: str) -> str:
+        while group[name] != name:
+            name = group[name]
+        return name
+
+    for block in bd.blocklist:
+        if not _is_elementwise(block):
+            continue
+        out = signal_name(block, 0)
+        for plug in block.inports:
+            into = signal_name(plug.block, plug.port)
+            if widths[into] == widths[out]:
+                group[find(into)] = find(out)
+
+    members: dict[str, list[str]] = {}
+    for name in widths:
+        members.setdefault(find(name), []).append(name)
+    dimensions = {}
+    for names in members.values():
+        states = [name for name in names if name.rpartition(".")[2] in ("h", "c")]
+        known = [name for name in names if name in ("u", "y")]
+        if states or known:
+            dimension = network_dimension((states or known)[0])
+        else:
+            dimension = f"{names[0]}_element"
+        # xarray takes a variable that is named like a dimension for its coordinate.
+        while dimension in widths:
+            dimension += "_element"
+        dimensions |= dict.fromkeys(names, dimension)
+    return dimensions
+
+
+def dataset(
+    signals: Mapping[str, npt.NDArray[Any]],
+    dimensions: Mapping[str, str],
+    *,
+    finals: Mapping[str, npt.NDArray[Any]],
+    start: int = 0,
+    Ts: float,
+    engine: str,
+) -> xr.Dataset:
+    """Label arrays as traces.
+
+    Parameters
+    ----------
+    signals : mapping of ndarray of shape (T, width) or (B, T, width)
+        By signal name.
+    dimensions : mapping of str
+        The dimension of each signal, and of each final state under its block's name.
+    finals : mapping of ndarray of shape (width,) or (B, width)
+        The state of every delay after the last sample, by block name.
+    start : int, optional
+        Number of the first sample on the time axis.
+    Ts : float
+        Sample time in seconds.
+    engine : str
+        What computed them.
+    """
+    from lstmsim import __version__
+
+    any_signal = next(iter(signals.values()))
+    batch = ("batch",) if any_signal.ndim == 3 else ()
+    samples = any_signal.shape[-2]
+    variables: dict[str, Any] = {
+        name: ((*batch, "time", dimensions[name]), array) for name, array in signals.items()
+    }
+    for name, array in finals.items():
+        variables[f"{name}_final"] = ((*batch, dimensions[name]), array)
+    time = (np.arange(samples) + start) * Ts
+    traces = xr.Dataset(
+        variables,
+        coords={"time": ("time", time, {"units": "s", "long_name": "time"})},
+        attrs={
+            "Ts": Ts,
+            "engine": engine,
+            "dtype": str(any_signal.dtype),
+            "version": __version__,
+        },
+    )
+    return traces
+
+
+def signal_names(traces: xr.Dataset) -> list[str]:
+    """Return the names of the signals in traces, final states left out."""
+    return [str(name) for name, array in traces.data_vars.items() if "time" in array.dims]
+
+
+def check_is_traces(traces: Any, name: str = "traces") -> xr.Dataset:
+    """Return traces, or refuse what is none."""
+    if isinstance(traces, xr.Dataset) and "time" in traces.dims:
+        return traces
+    raise InvalidTypeError(
+        f"{name} are not traces",
+        given=type(traces).__name__,
+        expected="an xarray.Dataset with a dimension time, as simulate and reference return",
+    )
+
+
+def select(names: Iterable[str], wanted: Iterable[str] | None) -> list[str]:
+    """Return the wanted names in the order of all names, or refuse the unknown ones."""
+    known = list(names)
+    if wanted is None:
+        return known
+    chosen = [wanted] if isinstance(wanted, str) else list(wanted)
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        from lstmsim.errors import InvalidValueError
+
+        raise InvalidValueError(
+            "there is no signal of this name" if unknown else "no signal is selected",
+            where="signals",
+            given=", ".join(map(repr, unknown)) or "an empty selection",
+            expected=f"some of: {', '.join(known)}",
+        )
+    return [name for name in known if name in chosen]
