@@ -47,7 +47,8 @@ def real_array(value: Any, name: str, where: str | None = None) -> FloatArray:
             expected=expected,
             mend=f"convert {name} to a float array",
         )
-    array = np.array(array, dtype=np.float64)
+    # Rows in order, whatever the memory layout was: the same numbers then give the same bits.
+    array = np.array(array, dtype=np.float64, order="C")
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(int(j) for j in bad[0])

@@ -31,7 +31,7 @@ _GATE_ROWS = ("f", "i", "g", "o")
 _ROW = 140
 _GATE_HEIGHT = 3 * _ROW
 #: Width of one layer's picture, and the corner of the next one's.
-_LAYER_WIDTH = 1400
+_LAYER_WIDTH = 1440
 
 
 def lstm_layer(
@@ -109,7 +109,7 @@ def lstm_layer(
         position = (origin[0] + column, origin[1] + row)
         return {"bd": bd, "name": prefix + label, "pos": position}
 
-    h_prev = UnitDelay(clock, layer.h0, **at("h_prev", 320, 4 * _GATE_HEIGHT))
+    h_prev = UnitDelay(clock, layer.h0, **at("h_prev", 400, 4 * _GATE_HEIGHT))
     gates: dict[str, Block] = {}
     for row, gate in enumerate(_GATE_ROWS):
         top = row * _GATE_HEIGHT
@@ -117,21 +117,22 @@ def lstm_layer(
         from_input = MatrixGain(W, **at(f"W{gate}", 0, top))
         from_state = MatrixGain(R, **at(f"R{gate}", 0, top + _ROW))
         bias = Constant(b.copy(), **at(f"b{gate}", 0, top + 2 * _ROW))
-        total = Sum("+++", **at(f"sum_{gate}", 220, top + _ROW))
+        total = Sum("+++", **at(f"sum_{gate}", 220, top + _ROW - 20))
         kind = Tanh if gate == "g" else Sigmoid
-        gates[gate] = kind(**at(gate, 400, top + _ROW))
+        gates[gate] = kind(**at(gate, 400, top + _ROW - 20))
         bd.connect(u, from_input)
         bd.connect(h_prev, from_state)
         for port, term in enumerate((from_input, from_state, bias)):
             bd.connect(term, total[port])
         bd.connect(total, gates[gate])
 
-    c_prev = UnitDelay(clock, layer.c0, **at("c_prev", 760, -_ROW))
-    fc = Hadamard(2, **at("fc", 620, _ROW))
-    ig = Hadamard(2, **at("ig", 620, _GATE_HEIGHT + _ROW))
-    c = Sum("++", **at("c", 800, _ROW))
-    tanh_c = Tanh(**at("tanh_c", 1000, _ROW))
-    h = Hadamard(2, **at("h", 1180, 3 * _GATE_HEIGHT))
+    top = _ROW - 40  # so that the wires from the gates run straight
+    c_prev = UnitDelay(clock, layer.c0, **at("c_prev", 720, top - _ROW))
+    fc = Hadamard(2, **at("fc", 620, top))
+    ig = Hadamard(2, **at("ig", 620, _GATE_HEIGHT + _ROW - 20))
+    c = Sum("++", **at("c", 820, top))
+    tanh_c = Tanh(**at("tanh_c", 1000, top))
+    h = Hadamard(2, **at("h", 1160, 3 * _GATE_HEIGHT + top))
     for start, end in (
         (c_prev, fc[0]),
         (gates["f"], fc[1]),
@@ -204,15 +205,15 @@ def build(network: Network) -> BlockDiagram:
     signal: Block = FromWorkspace(
         clock, width=network.n_inputs, bd=bd, name="u", pos=(-320, middle)
     )
-    left = 0
+    left, bottom = 0, 3 * _GATE_HEIGHT + _ROW - 40  # the row of h
     for layer in network.recurrent:
         name = layer.name if len(network.recurrent) > 1 else ""
         signal = lstm_layer(bd, clock, signal, layer, name, origin=(left, 0))
         left += _LAYER_WIDTH
     if network.head is not None:
-        signal = _dense_head(bd, signal, network.head, (left, 3 * _GATE_HEIGHT))
+        signal = _dense_head(bd, signal, network.head, (left, bottom))
         left += 180 if network.head.bias is None else 360
-    bd.connect(signal, ToWorkspace(clock, bd=bd, name="out", pos=(left, 3 * _GATE_HEIGHT)))
+    bd.connect(signal, ToWorkspace(clock, bd=bd, name="out", pos=(left, bottom)))
     compile_diagram(bd)
     check_signals(bd)
     return bd
