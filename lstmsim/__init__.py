@@ -1,17 +1,33 @@
-"""lstmsim: see, run and check an LSTM as a block diagram with two feedback loops."""
+"""lstmsim: see, run and check an LSTM as a block diagram with two feedback loops.
+
+>>> import lstmsim as ls
+>>> network, u = ls.published.layer_example()
+>>> traces = ls.simulate(ls.build(network), u)
+>>> ls.check(traces, ls.reference(network, u, dtype="float32")).ok
+True
+"""
 
 __version__ = "0.1.0"
 
 from lstmsim import errors as errors
 from lstmsim import published as published
+from lstmsim.checker import check as check
 from lstmsim.host import blockdiagram as blockdiagram
 from lstmsim.layers import build as build
 from lstmsim.layers import lstm_layer as lstm_layer
-from lstmsim.networks import LSTM as LSTM
-from lstmsim.networks import Dense as Dense
-from lstmsim.networks import Network as Network
-from lstmsim.simulate import reference as reference
-from lstmsim.simulate import simulate as simulate
 from lstmsim.models import load as load
 from lstmsim.models import model_path as model_path
 from lstmsim.models import save as save
+from lstmsim.networks import LSTM as LSTM
+from lstmsim.networks import Dense as Dense
+from lstmsim.networks import Network as Network
+from lstmsim.plotting import plot as plot
+from lstmsim.plotting import plot_difference as plot_difference
+from lstmsim.plotting import save_plot as save_plot
+from lstmsim.simulate import reference as reference
+from lstmsim.simulate import simulate as simulate
+from lstmsim.tracefiles import load_traces as load_traces
+from lstmsim.tracefiles import save_traces as save_traces
+from lstmsim.workspaces import load_input as load_input
+from lstmsim.workspaces import load_workspace as load_workspace
+from lstmsim.workspaces import network_from_workspace as network_from_workspace

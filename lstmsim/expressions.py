@@ -218,7 +218,9 @@ def _value(node: ast.AST | None, workspace: Mapping[str, Any]) -> Any:
                 raise ValueError("a whole number beyond 2**53")
             return _BINARY[type(op)](a, b)
         case ast.Subscript(value=value, slice=index):
-            return _value(value, workspace)[_value(index, workspace)]
+            array, key = _value(value, workspace), _value(index, workspace)
+            _check_bounds(array, key)
+            return array[key]
         case ast.Slice(lower=lower, upper=upper, step=step):
             return slice(*(_value(part, workspace) for part in (lower, upper, step)))
         case ast.List(elts=elements):
@@ -237,3 +239,40 @@ def _value(node: ast.AST | None, workspace: Mapping[str, Any]) -> Any:
             return _FUNCTIONS[name](*values)
         case _:
             raise AssertionError(f"parse let {ast.dump(node)} pass")
+
+
+def _check_bounds(array: Any, key: Any) -> None:
+    # NumPy cuts a slice that is too long: a matrix with too few rows would go unnoticed.
+    for part, length in zip(key if isinstance(key, tuple) else (key,), np.shape(array), strict=False):
+        if isinstance(part, slice):
+            for bound in (part.start, part.stop):
+                if bound is not None and not -length <= bound <= length:
+                    raise ValueError(f"a slice to {bound} of an axis of length {length}")
+
+
+def rows_used(tree: ast.expr, workspace: Mapping[str, Any]) -> dict[str, int]:
+    """Return for every name in an expression how many of its rows it reaches.
+
+    A name that stands alone reaches all of them, ``W[0:3]`` the first three.
+
+    Examples
+    --------
+    >>> rows_used(parse("W[2:4] + len(h)", ""), {"W": np.eye(6), "h": np.ones(2)})
+    {'h': 2, 'W': 4}
+    """
+    sliced: dict[int, int] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=ast.Name(id=name) as array, slice=index) if name in workspace:
+                first = index.elts[0] if isinstance(index, ast.Tuple) and index.elts else index
+                key, length = _value(first, workspace), len(np.atleast_1d(workspace[name]))
+                if isinstance(key, slice):
+                    sliced[id(array)] = max(key.indices(length)[:2])
+                elif isinstance(key, int):
+                    sliced[id(array)] = key % length + 1
+    reached: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in workspace:
+            rows = sliced.get(id(node), len(np.atleast_1d(workspace[node.id])))
+            reached[node.id] = max(rows, reached.get(node.id, 0))
+    return reached

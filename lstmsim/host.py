@@ -59,7 +59,7 @@ def blockdiagram(name: str = "main") -> BlockDiagram:
 
 
 @contextlib.contextmanager
-def _translated_errors() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn bdsim's failures into this package's errors, without what bdsim prints of them."""
     printed = io.StringIO()
     try:
@@ -192,7 +192,7 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
         _check_loops(bd)
     for clock in bd.clocklist:
         clock.statenames = []  # bdsim appends to them whenever it compiles
-    with _translated_errors(), contextlib.redirect_stdout(io.StringIO()):
+    with translated_errors(), contextlib.redirect_stdout(io.StringIO()):
         bd.compile(evaluate=False)
     return bd
 
@@ -205,7 +205,7 @@ def check_signals(bd: BlockDiagram) -> dict[str, int]:
     DiagramError, ShapeError
         If a block cannot compute from what drives it, or a wire carries a matrix or text.
     """
-    with _translated_errors():
+    with translated_errors():
         states = bd.initial_state_map()
         bd.evaluate(states, 0.0, sinks=False)
         bd.next(0.0, states)
@@ -258,7 +258,7 @@ def run(
         for clock in used:
             clock.offset = start * Ts - clock.T + sliver
         ticks = [used[0].time(k + 1) for k in range(samples)]
-        with _translated_errors():
+        with translated_errors():
             plugs = [ports[name][0][ports[name][1]] for name in watch]
             out = simulator().run(bd, T=ticks[-1], watch=plugs)
     finally:

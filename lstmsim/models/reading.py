@@ -32,7 +32,7 @@ def _bad_file(path: Path, problem: str, given: str, **parts: str) -> ModelFileEr
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """One block of a file: its type, title, and parameters, expressions parsed."""
 
     kind: str
@@ -81,6 +81,25 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     return model
 
 
+def read_entries(path: str | os.PathLike[str]) -> tuple[Path, list[Entry], dict[int, int]]:
+    """Return a model file's entries, and the output socket that drives each input socket.
+
+    Everything that the file alone can show to be wrong is refused here: nothing has been
+    evaluated yet.
+
+    Raises
+    ------
+    FileAccessError, ModelFileError, ExpressionError
+        As `load`.
+    """
+    file = existing(path, "the model file")
+    model = read_model(file)
+    entries = [_entry(file, n, block) for n, block in enumerate(model["blocks"])]
+    if all(entry.kind in SKIPPED for entry in entries):
+        raise _bad_file(file, "the model has no blocks", f"{len(entries)} entries")
+    return file, entries, _wires(file, entries, model["wires"])
+
+
 def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = None) -> BlockDiagram:
     """Load a model file as a diagram, compiled and ready to run.
 
@@ -117,15 +136,9 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
     >>> len(diagram)
     30
     """
-    file = existing(path, "the model file")
-    model = read_model(file)
-    values = _checked_workspace(workspace)
-    entries = [_entry(file, n, block) for n, block in enumerate(model["blocks"])]
+    file, entries, wires = read_entries(path)
     blocks_in_file = [entry for entry in entries if entry.kind not in SKIPPED]
-    if not blocks_in_file:
-        raise _bad_file(file, "the model has no blocks", f"{len(entries)} entries")
-    wires = _wires(file, entries, model["wires"])
-
+    values = _checked_workspace(workspace)
     bd = host.blockdiagram()
     clock = None
     if any(p.kind == "clock" for e in blocks_in_file for p in BLOCKS[e.kind][1].values()):
@@ -139,8 +152,9 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
             )
         clock = bd.clock(sample_time(values["Ts"], "the workspace"), name="clock")
     sockets: dict[int, Any] = {}
+    reached: dict[str, tuple[int, int]] = {}
     for entry in blocks_in_file:
-        block = _make(bd, entry, values, clock)
+        block = _make(bd, entry, values, clock, reached)
         for kind, ids, ports in (("in", entry.inputs, block.nin), ("out", entry.outputs, block.nout)):
             if len(ids) != ports:
                 raise _bad_file(
@@ -153,6 +167,7 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
                 )
         sockets |= {socket: block[port] for port, socket in enumerate(entry.outputs)}
         sockets |= {socket: block[port] for port, socket in enumerate(entry.inputs)}
+    _check_rows(file, reached)
     for end, start in wires.items():
         bd.connect(sockets[start], sockets[end])
     host.check_names(bd)
@@ -182,7 +197,7 @@ def _checked_workspace(workspace: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(workspace)
 
 
-def _entry(file: Path, number: int, block: dict[str, Any]) -> _Entry:
+def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
     kind, title = block.get("block_type"), block.get("title", "")
     kind = kind.upper() if isinstance(kind, str) else kind
     where = f"block {title!r}"
@@ -207,7 +222,7 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> _Entry:
             file, "a block of the file is damaged", f"{type(error).__name__}: {error}", where=where
         ) from None
     if kind in SKIPPED:
-        return _Entry(kind, str(title), pos, inputs, outputs, {}, {})
+        return Entry(kind, str(title), pos, inputs, outputs, {}, {})
     if not isinstance(title, str) or not title.strip() or "/" in title:
         raise _bad_file(
             file,
@@ -234,16 +249,16 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> _Entry:
         if isinstance(value, str) and value.startswith("="):
             at = f"{file.name}, block {title!r} ({kind}), parameter {name}"
             trees[name] = expressions.parse(value[1:], at)
-    return _Entry(kind, title, pos, inputs, outputs, parameters, trees)
+    return Entry(kind, title, pos, inputs, outputs, parameters, trees)
 
 
 def _index(socket: dict[str, Any]) -> int:
     return int(socket["index"])
 
 
-def _wires(file: Path, entries: list[_Entry], wires: list[dict[str, Any]]) -> dict[int, int]:
+def _wires(file: Path, entries: list[Entry], wires: list[dict[str, Any]]) -> dict[int, int]:
     """Return the driving output socket of every input socket, connectors followed through."""
-    owner: dict[int, _Entry] = {}
+    owner: dict[int, Entry] = {}
     for entry in entries:
         for socket in (*entry.inputs, *entry.outputs):
             if socket in owner:
@@ -303,10 +318,28 @@ def _wires(file: Path, entries: list[_Entry], wires: list[dict[str, Any]]) -> di
     return resolved
 
 
+def _check_rows(file: Path, reached: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse arrays whose last rows no expression uses: they are those of another size."""
+    for name, (rows, length) in reached.items():
+        if rows < length:
+            raise _bad_file(
+                file,
+                "an array of the workspace has rows that no block uses",
+                f"{name} with {length} rows, of which the model uses the first {rows}",
+                where="the workspace",
+                expected=f"{rows} rows in {name}, as the other arrays' sizes say",
+                mend=f"look at the shapes of {', '.join(reached)}, or cut {name}",
+            )
+
+
 def _make(
-    bd: BlockDiagram, entry: _Entry, workspace: Mapping[str, Any], clock: Any
+    bd: BlockDiagram,
+    entry: Entry,
+    workspace: Mapping[str, Any],
+    clock: Any,
+    reached: dict[str, tuple[int, int]],
 ) -> Block:
-    """Make one block, its parameters evaluated and checked."""
+    """Make one block, its parameters evaluated and checked; note what rows they reach."""
     cls, known = BLOCKS[entry.kind]
     arguments: dict[str, Any] = {}
     for name, parameter in known.items():
@@ -331,6 +364,9 @@ def _make(
                     for n in expressions.names(tree) & set(workspace)
                 }
                 value = expressions.evaluate(tree, used, text, where)
+                for n, rows in expressions.rows_used(tree, used).items():
+                    length = len(np.atleast_1d(used[n]))
+                    reached[n] = max(reached.get(n, (0, length)), (rows, length))
             arguments[name] = _checked(parameter.kind, value, name, where)
     if entry.title in bd.blocknames:
         raise DiagramError(

@@ -1,0 +1,57 @@
+"""bdedit, the block diagram editor, started so that it knows this package's blocks."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lstmsim.errors import MissingExtraError
+from lstmsim.files import existing
+
+
+def editor_environment() -> dict[str, str]:
+    """Return the environment in which bdedit finds this package's blocks.
+
+    Its Run button starts ``python``: that has to be the one that runs this package.
+    """
+    blocks = [p for p in os.environ.get("BDSIMPATH", "").split(":") if p and p != "lstmsim"]
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    package_folder = str(Path(__file__).parents[1])
+    paths = [package_folder, *filter(None, [os.environ.get("PYTHONPATH", "")])]
+    return os.environ | {
+        "BDSIMPATH": ":".join([*blocks, "lstmsim"]),
+        "PATH": os.pathsep.join(folders),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+
+
+def edit(model: str | os.PathLike[str], *options: str) -> int:
+    """Open a model in bdedit, and return its exit status when the window is closed.
+
+    Parameters
+    ----------
+    model : path
+        A `.bd` file.
+    *options : str
+        More options for bdedit: ``"--print", "model.svg"`` draws the model without a window.
+
+    Raises
+    ------
+    FileAccessError
+        If there is no such file.
+    MissingExtraError
+        If bdedit is not installed; the message says how to install it.
+    """
+    file = existing(model, "the model file")
+    if importlib.util.find_spec("bdedit") is None:
+        raise MissingExtraError(
+            "the editor is not installed",
+            given="no module bdedit",
+            expected="the extra `editor`",
+            mend=f'{sys.executable} -m pip install "bdsim[bdedit]"',
+        )
+    command = [sys.executable, "-m", "bdedit.bdedit", str(file), *options]
+    return subprocess.run(command, env=editor_environment(), check=False).returncode

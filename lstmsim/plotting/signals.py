@@ -1,0 +1,303 @@
+"""Traces over time: stairs for narrow signals, heat maps for wide ones."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from lstmsim.errors import InvalidValueError
+from lstmsim.files import written_whole
+from lstmsim.traces import check_is_traces, select, signal_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Signals wider than this are drawn as heat maps.
+MAX_LINES = 12
+#: The colours of Okabe and Ito, which differ for every kind of colour vision and in grey.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)))
+_STYLE = {
+    "figure.facecolor": "white",  # and not the notebook's own: dark themes would swallow it
+    "axes.facecolor": "white",
+    "axes.edgecolor": "#444444",
+    "axes.labelcolor": "black",
+    "axes.titlecolor": "black",
+    "text.color": "black",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+}
+_TITLES = {
+    "u": "input u",
+    "i": "input gate i",
+    "f": "forget gate f",
+    "g": "cell candidate g",
+    "o": "output gate o",
+    "c": "cell state c",
+    "h": "hidden state h",
+    "y": "output y",
+}
+_PER_LAYER = ("i", "f", "g", "o", "c", "h")
+
+
+def plot(traces: xr.Dataset, signals: list[str] | None = None) -> Figure:
+    """Plot traces on one page.
+
+    Parameters
+    ----------
+    traces : Dataset
+        As `simulate` and `reference` return them.
+    signals : list of str, optional
+        What to plot.  If not given: the input, every layer's four gates and two states, and
+        the output; for a diagram without these, all signals.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel a signal: stairs, or a heat map where it has more than 12 elements.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If they are not traces, or there is no such signal.
+    """
+    check_is_traces(traces)
+    names = _chosen(traces, signals)
+    panels = [(name, _title(name), traces[name]) for name in names]
+    return _page(traces, panels, f"{traces.attrs.get('engine', '')}, Ts = {_ts(traces)} s")
+
+
+def plot_difference(
+    traces: xr.Dataset, expected: xr.Dataset, signals: list[str] | None = None
+) -> Figure:
+    """Plot the difference of traces to expected ones, |a − b| over time.
+
+    Parameters
+    ----------
+    traces, expected : Dataset
+        The two sides.
+    signals : list of str, optional
+        What to plot; as for `plot` if not given, of what both sides have.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel a signal, on a logarithmic axis, with the single-precision tolerance.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If they are not traces, or have no such signal in the same shape in common.
+    """
+    check_is_traces(traces)
+    check_is_traces(expected, "expected")
+    common = [
+        name
+        for name in signal_names(traces)
+        if name in expected and expected[name].shape == traces[name].shape
+    ]
+    if not common:
+        raise InvalidValueError(
+            "there is nothing to compare",
+            where="plot_difference",
+            given=f"{len(signal_names(traces))} and {len(signal_names(expected))} signals",
+            expected="signals of the same names and shapes",
+        )
+    both = traces[common]
+    panels = []
+    for name in _chosen(both, signals):
+        b = np.asarray(expected[name], float)
+        difference = abs(np.asarray(traces[name], float) - b)
+        tolerance = (1e-6 + 1e-5 * np.abs(b)).min(axis=-1)
+        array = traces[name].copy(data=difference).assign_attrs(tolerance=tolerance)
+        panels.append((name, _title(name), array))
+    sides = [str(side.attrs.get("engine", "?")) for side in (traces, expected)]
+    types = [str(side.attrs.get("dtype", "?")) for side in (traces, expected)]
+    title = (
+        f"|{sides[0]} ({types[0]}) − {sides[1]} ({types[1]})|; "
+        "dotted: single-precision tolerance"
+    )
+    return _page(traces, panels, title, logarithmic=True)
+
+
+def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Save a figure, whole or not at all, and close it.
+
+    Parameters
+    ----------
+    figure : Figure
+        As `plot` returns it.
+    path : path
+        With an ending that matplotlib knows: `.png`, `.svg`, `.pdf` …
+
+    Raises
+    ------
+    InvalidValueError
+        If the ending is another one.
+    FileAccessError
+        If the file cannot be written.
+    """
+    import matplotlib.pyplot as plt
+
+    known = figure.canvas.get_supported_filetypes()
+    ending = Path(path).suffix.removeprefix(".").lower()
+    if ending not in known:
+        raise InvalidValueError(
+            "this is not a kind of picture file",
+            where=str(path),
+            given=f".{ending}" if ending else "no ending",
+            expected=", ".join(f".{name}" for name in sorted(known)),
+        )
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)
+
+
+def _chosen(traces: xr.Dataset, signals: list[str] | None) -> list[str]:
+    available = signal_names(traces)
+    if signals is not None:
+        return select(available, signals)
+    prefixes = dict.fromkeys(n.removesuffix("c_prev") for n in available if n.endswith("c_prev"))
+    layers = [p + name for p in prefixes for name in _PER_LAYER if p + name in available]
+    ends = [name for name in ("u", "y") if name in available]
+    return [*ends, *layers] if layers else available
+
+
+def _title(name: str) -> str:
+    prefix, _, last = name.rpartition(".")
+    title = _TITLES.get(last, name)
+    return f"{prefix}: {title}" if prefix and last in _TITLES else title
+
+
+def _ts(traces: xr.Dataset) -> str:
+    return f"{float(traces.attrs.get('Ts', math.nan)):g}"
+
+
+def _page(
+    traces: xr.Dataset,
+    panels: list[tuple[str, str, xr.DataArray]],
+    title: str,
+    logarithmic: bool = False,
+) -> Figure:
+    import matplotlib.pyplot as plt
+
+    if "batch" in traces.dims:
+        raise InvalidValueError(
+            "a page shows one sequence",
+            where="plot",
+            given=f"a batch of {traces.sizes['batch']}",
+            expected="traces of one sequence",
+            mend="plot one of them: traces.isel(batch=0)",
+        )
+    time = np.asarray(traces.time, float)
+    Ts = float(traces.attrs.get("Ts", 1.0))
+    edges = np.append(time, time[-1] + Ts)
+    rows = math.ceil(len(panels) / 2)
+    with plt.rc_context(_STYLE):
+        figure, grid = plt.subplots(
+            rows,
+            2 if len(panels) > 1 else 1,
+            figsize=(9.5, 0.8 + 1.75 * rows),
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        axes = list(grid.flat)
+        for axis, (name, heading, array) in zip(axes, panels, strict=False):
+            values = np.asarray(array, float)
+            axis.set_title(heading)
+            if values.shape[1] > MAX_LINES:
+                _heat_map(figure, axis, edges, values, name, logarithmic)
+            else:
+                _stairs(axis, edges, values, name, logarithmic, array.attrs.get("tolerance"))
+        for axis in axes[len(panels) :]:
+            axis.remove()
+        for axis in axes[max(0, len(panels) - grid.shape[1]) : len(panels)]:
+            axis.set_xlabel("time in s")
+            axis.tick_params(labelbottom=True)
+        axes[0].set_xlim(edges[0], edges[-1])
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _stairs(
+    axis: Axes,
+    edges: Any,
+    values: Any,
+    name: str,
+    logarithmic: bool,
+    tolerance: Any,
+) -> None:
+    for element, column in enumerate(values.T):
+        # A difference of exactly zero has no place on a logarithmic axis.
+        shown = np.where(column > 0, column, np.nan) if logarithmic else column
+        axis.stairs(
+            shown,
+            edges,
+            baseline=None,
+            color=_COLOURS[element % len(_COLOURS)],
+            linestyle=_DASHES[element // len(_COLOURS) % 2],
+            linewidth=1.3 if len(values) <= 150 else 0.8,
+            label=f"{element}",
+        )
+    if logarithmic:
+        axis.set_yscale("log")
+        axis.stairs(tolerance, edges, baseline=None, color="#888888", linewidth=1, linestyle=":")
+        largest = float(np.max(values, initial=1e-5))
+        smallest = float(np.min(values[values > 0], initial=largest))
+        axis.set_ylim(max(smallest, largest * 1e-8) / 3, largest * 30)
+        axis.set_ylabel("|difference|")
+        if not (values > 0).any():
+            axis.text(0.02, 0.1, "equal to the last bit", transform=axis.transAxes)
+    else:
+        axis.set_ylabel(name)
+        axis.margins(y=0.12)
+    if values.shape[1] > 1:
+        axis.legend(
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            fontsize=7.5,
+            ncols=6,
+            handlelength=1.2,
+            handletextpad=0.4,
+            columnspacing=0.9,
+            borderaxespad=0.1,
+            borderpad=0.1,
+            labelspacing=0.2,
+        )
+
+
+def _heat_map(
+    figure: Figure, axis: Axes, edges: Any, values: Any, name: str, logarithmic: bool
+) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
+    largest = float(np.nanmax(np.abs(values), initial=1e-30))
+    rows = np.arange(values.shape[1] + 1) - 0.5
+    if logarithmic:
+        norm: Normalize = LogNorm(max(largest * 1e-6, 1e-18), max(largest, 1e-17))
+        shown, colours = np.maximum(values, norm.vmin or 0.0), "viridis"
+    elif (values < 0).any():
+        norm, shown, colours = Normalize(-largest, largest), values, "RdBu_r"
+    else:
+        norm, shown, colours = Normalize(0, largest), values, "viridis"
+    mesh = axis.pcolormesh(edges, rows, shown.T, norm=norm, cmap=colours, rasterized=True)
+    axis.grid(False)
+    axis.set_ylabel("element")
+    bar = figure.colorbar(mesh, ax=axis, pad=0.01)
+    bar.set_label("|difference|" if logarithmic else name)

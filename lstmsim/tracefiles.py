@@ -1,0 +1,145 @@
+"""Trace files: NetCDF, and CSV for other programs; both keep every bit."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from lstmsim.errors import DataFileError
+from lstmsim.files import existing, written_whole
+from lstmsim.traces import check_is_traces
+
+_CSV_MARK = "# lstmsim traces "
+
+
+def save_traces(traces: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Save traces to a file, whole or not at all.
+
+    Parameters
+    ----------
+    traces : Dataset
+        As `simulate` and `reference` return them.
+    path : path
+        With the ending `.nc` for NetCDF 4, or `.csv` for a table with one line a sample, one
+        column an element, and the rest of the traces in its first line.
+
+    Raises
+    ------
+    InvalidTypeError
+        If they are not traces.
+    DataFileError
+        If the ending is another one, or a batch is to be a CSV.
+    FileAccessError
+        If the file cannot be written.
+    """
+    check_is_traces(traces)
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".nc", ".csv"):
+        raise DataFileError(
+            "this is not a kind of trace file",
+            where=str(path),
+            given=suffix or "no ending",
+            expected=".nc or .csv",
+        )
+    if suffix == ".csv" and "batch" in traces.dims:
+        raise DataFileError(
+            "a batch does not fit into one table",
+            where=str(path),
+            given=f"{traces.sizes['batch']} sequences",
+            expected="traces of one sequence",
+            mend="save a NetCDF file (.nc), or one sequence: traces.isel(batch=0)",
+        )
+    with written_whole(path) as temporary:
+        if suffix == ".csv":
+            _write_csv(traces, temporary)
+        else:
+            # No fill value: a NaN is a NaN, and a file without one reads back the same.
+            encoding = {name: {"_FillValue": None} for name in traces.variables}
+            traces.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def load_traces(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Load traces that `save_traces` has saved.
+
+    Parameters
+    ----------
+    path : path
+        A `.nc` or `.csv` file.
+
+    Returns
+    -------
+    Dataset
+        The same to the last bit.
+
+    Raises
+    ------
+    FileAccessError, DataFileError
+        If the file cannot be read, or does not hold traces.
+    """
+    file = existing(path, "the trace file")
+    try:
+        if file.suffix.lower() == ".csv":
+            return _read_csv(file)
+        with xr.open_dataset(file, engine="h5netcdf", decode_cf=False) as opened:
+            traces = opened.load()
+        if "time" not in traces.dims or "Ts" not in traces.attrs:
+            raise ValueError("there is no time axis, or no sample time")
+    except Exception as error:  # h5netcdf and xarray raise many kinds for a damaged file
+        raise DataFileError(
+            "the file does not hold traces",
+            where=str(file),
+            given=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            expected="a file of save_traces, NetCDF (.nc) or .csv",
+            mend="is the file whole? Save the traces again",
+        ) from None
+    return traces
+
+
+def _write_csv(traces: xr.Dataset, file: Path) -> None:
+    over_time = [str(n) for n, a in traces.data_vars.items() if "time" in a.dims]
+    rest = {str(n): a for n, a in traces.data_vars.items() if "time" not in a.dims}
+    head = {
+        "attrs": {k: _plain(v) for k, v in traces.attrs.items()},
+        "signals": {
+            n: [traces[n].dims[1], traces[n].shape[1], str(traces[n].dtype)] for n in over_time
+        },
+        "finals": {n: [a.dims, str(a.dtype), _plain(a.values)] for n, a in rest.items()},
+    }
+    names = [f"{n}[{j}]" for n in over_time for j in range(traces[n].shape[1])]
+    columns = [traces.time.values[:, None], *(traces[n].values for n in over_time)]
+    table = np.concatenate(columns, axis=1)
+    with file.open("w", encoding="utf-8") as out:
+        out.write(_CSV_MARK + json.dumps(head) + "\n")
+        out.write(",".join(["time", *names]) + "\n")
+        np.savetxt(out, table, fmt="%.17g", delimiter=",")
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _read_csv(file: Path) -> xr.Dataset:
+    with file.open(encoding="utf-8") as lines:
+        first = lines.readline()
+        if not first.startswith(_CSV_MARK):
+            raise ValueError("the first line is not that of a trace file")
+        head = json.loads(first.removeprefix(_CSV_MARK))
+        lines.readline()
+        table = np.loadtxt(lines, delimiter=",", ndmin=2)
+    variables: dict[str, Any] = {}
+    column = 1
+    for name, (dimension, width, dtype) in head["signals"].items():
+        values = table[:, column : column + width].astype(dtype)
+        if values.shape[1] != width:
+            raise ValueError("columns are missing")
+        variables[name] = (("time", dimension), values)
+        column += width
+    for name, (dims, dtype, values) in head["finals"].items():
+        variables[name] = (tuple(dims), np.array(values, dtype))
+    time = ("time", table[:, 0], {"units": "s", "long_name": "time"})
+    return xr.Dataset(variables, coords={"time": time}, attrs=head["attrs"])

@@ -1,0 +1,286 @@
+"""Workspaces and inputs: the arrays of a model, read from files, and made into a network.
+
+A workspace has the names ``W R b h0 c0 F Ts`` for one layer with a dense head, optionally
+``bF`` (the head's bias) and ``u`` (the input); in a stack ``W1 R1 b1 h01 c01``, ``W2 …``.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim.arrays import FloatArray, sample_time
+from lstmsim.blocks.fromworkspace import sample_rows
+from lstmsim.errors import DataFileError, DiagramError, InvalidTypeError, InvalidValueError
+from lstmsim.files import existing
+from lstmsim.layers import build
+from lstmsim.models.catalogue import BLOCKS
+from lstmsim.networks import LSTM, Dense, Network
+
+
+def load_workspace(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays of a workspace file.
+
+    Parameters
+    ----------
+    path : path
+        An `.npz` file without pickles, or a `.mat` file of MATLAB's version 7 or older.
+
+    Returns
+    -------
+    dict of ndarray
+        By name, as they are in the file.
+
+    Raises
+    ------
+    FileAccessError, DataFileError
+        If it cannot be read, or is of another kind.
+    """
+    file = existing(path, "the workspace file")
+    suffix = file.suffix.lower()
+    if suffix == ".npz":
+        return _read_npz(file)
+    if suffix == ".mat":
+        return _read_mat(file)
+    raise DataFileError(
+        "this is not a kind of workspace file",
+        where=str(file),
+        given=suffix or "no ending",
+        expected=".npz or .mat",
+        mend="np.savez(file, W=W, R=R, ...) in Python, or save(file, 'W', 'R', ...) in MATLAB",
+    )
+
+
+def load_input(path: str | os.PathLike[str]) -> FloatArray:
+    """Read an input of shape (T, Ni).
+
+    Parameters
+    ----------
+    path : path
+        A `.csv` file with one row a sample (a line of names at the top is passed over), a
+        `.npy` file, or a `.npz` or `.mat` file with an array `u` or one array alone.
+
+    Returns
+    -------
+    ndarray of shape (T, Ni)
+
+    Raises
+    ------
+    FileAccessError, DataFileError, ShapeError, InvalidTypeError, InvalidValueError
+        If it cannot be read, or is not a table of finite real numbers.
+    """
+    file = existing(path, "the input file")
+    suffix = file.suffix.lower()
+    where = str(file)
+    if suffix in (".npz", ".mat"):
+        arrays = load_workspace(file)
+        if "u" not in arrays and len(arrays) != 1:
+            raise DataFileError(
+                "the file does not say which array is the input",
+                where=where,
+                given=f"arrays {', '.join(arrays) or '(none)'}",
+                expected="an array u, or one array alone",
+            )
+        return sample_rows(arrays.get("u", next(iter(arrays.values()))), "u", where)
+    if suffix == ".npy":
+        try:
+            return sample_rows(np.load(file, allow_pickle=False), "u", where)
+        except (EOFError, ValueError, OSError) as error:
+            if isinstance(error, InvalidValueError):
+                raise
+            raise _damaged(file, "an .npy file without pickles", error) from None
+    if suffix == ".csv":
+        return sample_rows(_read_csv(file), "u", where)
+    raise DataFileError(
+        "this is not a kind of input file",
+        where=where,
+        given=suffix or "no ending",
+        expected=".csv, .npy, .npz or .mat",
+    )
+
+
+def _damaged(file: Path, expected: str, error: Exception) -> DataFileError:
+    return DataFileError(
+        "the file cannot be read",
+        where=str(file),
+        given=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        expected=expected,
+        mend="is the file whole, and of the kind that its ending says?",
+    )
+
+
+def _read_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("one array, not several by name")
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        if "pickle" in str(error).lower():
+            raise DataFileError(
+                "the workspace file holds pickled objects, or is damaged",
+                where=str(file),
+                given=str(error),
+                expected="arrays of numbers: a pickle can run any code when it is read",
+                mend="save plain arrays: np.savez(file, W=np.asarray(W, float), ...)",
+            ) from None
+        raise _damaged(file, "an .npz file", error) from None
+
+
+def _read_mat(file: Path) -> dict[str, npt.NDArray[Any]]:
+    from scipy.io import loadmat
+
+    try:
+        loaded = loadmat(file)
+    except NotImplementedError:
+        raise DataFileError(
+            "MATLAB files of version 7.3 cannot be read",
+            where=str(file),
+            given="version 7.3 (HDF5)",
+            expected="version 7 or older",
+            mend="save it in MATLAB with save(file, 'W', 'R', ..., '-v7')",
+        ) from None
+    except Exception as error:  # scipy raises many kinds for a damaged file
+        raise _damaged(file, "a .mat file of version 7 or older", error) from None
+    return {name: array for name, array in loaded.items() if not name.startswith("__")}
+
+
+def _read_csv(file: Path) -> npt.NDArray[np.float64]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(file, "text", error) from None
+    rows = [line.split(",") for line in text.splitlines() if line.strip()]
+    if rows and not any(_is_number(cell) for cell in rows[0]):
+        rows = rows[1:]
+    for number, row in enumerate(rows, start=1):
+        bad = [cell for cell in row if not _is_number(cell)]
+        if bad or len(row) != len(rows[0]):
+            raise DataFileError(
+                "a line of the input file is not a sample",
+                where=f"{file}, line {number} of the numbers",
+                given=f"{bad[0].strip()!r}" if bad else f"{len(row)} columns",
+                expected=f"{len(rows[0])} numbers, separated by commas",
+            )
+    if not rows:
+        raise DataFileError(
+            "the input file has no samples",
+            where=str(file),
+            given="no line with numbers",
+            expected="one line a sample, numbers separated by commas",
+        )
+    return np.array([[float(cell) for cell in row] for row in rows])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
+    """Make the network whose arrays a workspace has.
+
+    Parameters
+    ----------
+    workspace : mapping of str to array_like
+        ``W R b h0 c0 Ts`` with optional ``F`` and ``bF``, or ``W1 R1 b1 h01 c01``, ``W2 …``.
+
+    Raises
+    ------
+    InvalidValueError
+        If names are missing, or it has those of one layer and of a stack.
+    ShapeError
+        If the shapes do not chain.
+
+    Examples
+    --------
+    >>> import lstmsim as ls
+    >>> network_from_workspace(ls.published.layer_workspace())
+    Network(4 inputs -> LSTM(3 units) -> Dense(2 outputs), Ts=0.1 s, 102 parameters)
+    """
+    if not isinstance(workspace, Mapping):
+        raise InvalidTypeError(
+            "the workspace is not a mapping",
+            given=type(workspace).__name__,
+            expected="a mapping from names to arrays",
+        )
+    numbers = []
+    while f"W{len(numbers) + 1}" in workspace:
+        numbers.append(str(len(numbers) + 1))
+    if numbers and "W" in workspace:
+        raise InvalidValueError(
+            "the workspace has the arrays of one layer and of a stack",
+            where="the workspace",
+            given="W and W1",
+            expected="W R b h0 c0, or W1 R1 b1 h01 c01, W2 …",
+        )
+    suffixes = numbers or [""]
+    wanted = [f"{name}{s}" for s in suffixes for name in ("W", "R", "b", "h0", "c0")]
+    missing = [name for name in [*wanted, "Ts"] if name not in workspace]
+    if missing:
+        raise InvalidValueError(
+            "the workspace lacks names that make a network",
+            where="the workspace",
+            given=f"names {', '.join(sorted(workspace)) or '(none)'}",
+            expected=", ".join(missing),
+        )
+    layers: list[LSTM | Dense] = []
+    for s in suffixes:
+        states = {name: workspace[f"{name}{s}"] for name in ("h0", "c0")}
+        layers.append(
+            LSTM(workspace[f"W{s}"], workspace[f"R{s}"], workspace[f"b{s}"], **states)
+        )
+    if "F" in workspace:
+        layers.append(Dense(workspace["F"], workspace.get("bF")))
+    return Network(layers, Ts=sample_time(workspace["Ts"], "the workspace"))
+
+
+def check_diagram_is_network(diagram: BlockDiagram, network: Network) -> None:
+    """Refuse a diagram whose blocks, wires or values are not those of the network.
+
+    Raises
+    ------
+    DiagramError
+        If they differ: what would be checked against the network's reference is not it.
+    """
+    ours, theirs = _contents(diagram), _contents(build(network))
+    differing = sorted(
+        str(name) for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
+    )
+    if differing:
+        raise DiagramError(
+            "the model is not the network that the workspace's names make",
+            where="; ".join(differing[:5]) + (" …" if len(differing) > 5 else ""),
+            given=f"a model of {len(diagram)} blocks that differs in {len(differing)} places",
+            expected=repr(network),
+            mend="run the model without the check, or check it against traces of your own",
+        )
+
+
+def _contents(diagram: BlockDiagram) -> dict[str, Any]:
+    """Return blocks, parameters and wires of a diagram in a form that can be compared."""
+    contents: dict[str, Any] = {}
+    for block in diagram.blocklist:
+        kind = str(block.type).upper()
+        parameters = BLOCKS[kind][1] if kind in BLOCKS else {}
+        values = {
+            name: np.asarray(parameter.read(block)).tolist()
+            for name, parameter in parameters.items()
+            if kind != "FROMWORKSPACE"
+        }
+        contents[f"block {block.name}"] = (kind, values)
+    for wire in diagram.wirelist:
+        into = f"input {wire.end.port} of block {wire.end.block.name}"
+        contents[into] = (wire.start.block.name, wire.start.port)
+    return contents
