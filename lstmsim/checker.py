@@ -241,9 +241,7 @@ def check(
         wanted = select(dict.fromkeys([*theirs, *ours]), signals)
         ours, theirs = [n for n in ours if n in wanted], [n for n in theirs if n in wanted]
     results = tuple(
-        _compare(name, traces[name], expected[name], atol, rtol)
-        for name in theirs
-        if name in ours
+        _compare(name, traces[name], expected[name], atol, rtol) for name in theirs if name in ours
     )
     missing = tuple(name for name in theirs if name not in ours)
     unexpected = tuple(name for name in ours if name not in theirs)

@@ -87,7 +87,7 @@ def save_demo(demo: Demo, folder: Path) -> list[Path]:
     save_traces(demo.traces, folder / "traces.nc")
     save_traces(expected, folder / "reference.nc")
     with written_whole(folder / "workspace.npz") as temporary:
-        np.savez(temporary, **layer_workspace())
+        np.savez(temporary, **layer_workspace())  # type: ignore[arg-type]
     with written_whole(folder / "check.json") as temporary:
         temporary.write_text(demo.report.to_json() + "\n", encoding="utf-8")
     save_plot(plot(demo.traces), folder / "traces.png")

@@ -131,9 +131,9 @@ def _check(node: ast.AST, text: str, where: str) -> None:
             for part in index.elts if isinstance(index, ast.Tuple) else [index]:
                 _check(part, text, where)
         case ast.Slice(lower=lower, upper=upper, step=step):
-            for part in (lower, upper, step):
-                if part is not None:
-                    _check(part, text, where)
+            for bound in (lower, upper, step):
+                if bound is not None:
+                    _check(bound, text, where)
         case ast.Call(func=function, args=arguments, keywords=[]):
             name = _function_name(function)
             if name not in _FUNCTIONS:
@@ -144,7 +144,9 @@ def _check(node: ast.AST, text: str, where: str) -> None:
             raise _refuse(text, "the expression calls something that is not allowed", where)
         case _:
             raise _refuse(
-                text, f"the expression has a part that is not allowed ({type(node).__name__})", where
+                text,
+                f"the expression has a part that is not allowed ({type(node).__name__})",
+                where,
             )
 
 
@@ -243,7 +245,9 @@ def _value(node: ast.AST | None, workspace: Mapping[str, Any]) -> Any:
 
 def _check_bounds(array: Any, key: Any) -> None:
     # NumPy cuts a slice that is too long: a matrix with too few rows would go unnoticed.
-    for part, length in zip(key if isinstance(key, tuple) else (key,), np.shape(array), strict=False):
+    for part, length in zip(
+        key if isinstance(key, tuple) else (key,), np.shape(array), strict=False
+    ):
         if isinstance(part, slice):
             for bound in (part.start, part.stop):
                 if bound is not None and not -length <= bound <= length:

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import io
 from collections.abc import Iterator
-from typing import Any
 
 import networkx as nx
 import numpy as np

@@ -6,6 +6,7 @@ network that exists has shapes that chain, finite numbers and a positive sample 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 
 #: The order in which the gates' rows are stacked in W, R and b (MATLAB's and PyTorch's).
 GATES = ("i", "f", "g", "o")
+
 
 def _same_fields(a: object, b: object) -> bool:
     for field in fields(a):  # type: ignore[arg-type]
@@ -279,7 +281,7 @@ class Network:
                 expected="one or more LSTM layers, then at most one Dense layer",
                 mend="put the Dense layer last, after at least one LSTM layer",
             )
-        for before, after in zip(given, given[1:], strict=False):
+        for before, after in itertools.pairwise(given):
             if before.n_outputs != after.n_inputs:
                 raise ShapeError(
                     "the layers' shapes do not chain",
@@ -365,4 +367,3 @@ def _with_names(layers: tuple[LSTM | Dense, ...]) -> tuple[LSTM | Dense, ...]:
             mend="leave the names out, or make them differ",
         )
     return tuple(named)
-

@@ -221,7 +221,7 @@ def _take(inputs: Inputs, p: Parameters) -> Array:
 
 def _take_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
     ubar = np.zeros_like(inputs[0])
-    np.add.at(ubar, (..., p["index"]), ybar)
+    np.add.at(ubar.swapaxes(0, -1), np.asarray(p["index"]), ybar.swapaxes(0, -1))
     return (ubar,), {}
 
 

@@ -26,11 +26,14 @@ import numpy.typing as npt
 
 Signals = dict[str, npt.NDArray[Any]]
 
+#: What the loop over the samples computes, in its order.
+_STEPPED = ("i", "f", "g", "o", "c", "tanh_c", "h")
+
 
 def _logistic(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     # exp of a non-positive number only, so that nothing overflows for |x| of any size.
     decay = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, decay) / (1 + decay)
+    return np.asarray(np.where(x >= 0, 1, decay) / (1 + decay))
 
 
 def lstm_signals(
@@ -61,8 +64,7 @@ def lstm_signals(
     units = R.shape[1]
     shape = (*u.shape[:-1], units)
     products = u @ W.T  # for all samples at once: only the recurrent part has to wait
-    names = "i f g o c tanh_c h c_prev h_prev".split()
-    signals: Signals = {name: np.empty(shape, u.dtype) for name in names}
+    signals: Signals = {name: np.empty(shape, u.dtype) for name in (*_STEPPED, "c_prev", "h_prev")}
     recurrent = np.empty((*u.shape[:-1], 4 * units), u.dtype)
 
     h = np.broadcast_to(h0, (*u.shape[:-2], units)).astype(u.dtype)
@@ -78,7 +80,7 @@ def lstm_signals(
         c = f * c + i * g
         tanh_c = np.tanh(c)
         h = o * tanh_c
-        for name, value in zip("i f g o c tanh_c h".split(), (i, f, g, o, c, tanh_c, h), strict=True):
+        for name, value in zip(_STEPPED, (i, f, g, o, c, tanh_c, h), strict=True):
             signals[name][..., k, :] = value
 
     signals["fc"] = signals["f"] * signals["c_prev"]
@@ -88,9 +90,7 @@ def lstm_signals(
         signals[f"W{gate}"] = products[..., rows]
         signals[f"R{gate}"] = recurrent[..., rows]
         signals[f"b{gate}"] = np.broadcast_to(b[rows], shape).copy()
-        signals[f"sum_{gate}"] = (
-            signals[f"W{gate}"] + signals[f"R{gate}"] + signals[f"b{gate}"]
-        )
+        signals[f"sum_{gate}"] = signals[f"W{gate}"] + signals[f"R{gate}"] + signals[f"b{gate}"]
     return signals
 
 
@@ -115,9 +115,9 @@ def network_signals(network: Any, u: npt.NDArray[Any], dtype: npt.DTypeLike) -> 
     signal = np.asarray(u, dtype)
     signals: Signals = {"u": signal}
     for layer in network.recurrent:
-        arrays = [np.asarray(getattr(layer, name), dtype) for name in ("W", "R", "b", "h0", "c0")]
         prefix = f"{layer.name}." if len(network.recurrent) > 1 else ""
-        inner = lstm_signals(*arrays, signal)
+        arrays = {n: np.asarray(getattr(layer, n), dtype) for n in ("W", "R", "b", "h0", "c0")}
+        inner = lstm_signals(**arrays, u=signal)
         signals |= {prefix + name: value for name, value in inner.items()}
         signal = inner["h"]
     if network.head is None:

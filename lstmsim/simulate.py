@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
-from bdsim.components import Block
 
-from lstmsim import host
-from lstmsim.arrays import FloatArray, real_array
+from lstmsim import binding, host
+from lstmsim.arrays import real_array
 from lstmsim.blocks._signals import place
-from lstmsim.blocks.fromworkspace import FromWorkspace, sample_rows
+from lstmsim.blocks.fromworkspace import sample_rows
 from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.errors import (
     DiagramError,
     InvalidTypeError,
     InvalidValueError,
     NonFiniteSignalError,
-    ShapeError,
 )
 from lstmsim.networks import Network
 from lstmsim.reference import network_signals
 from lstmsim.traces import dataset, diagram_dimensions, network_dimension, select
-
-State = Mapping[str, npt.ArrayLike] | xr.Dataset
 
 
 def simulate(
     diagram: BlockDiagram,
     u: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
     *,
-    state: State | None = None,
+    state: binding.State | None = None,
     signals: list[str] | None = None,
     samples: int | None = None,
     engine: str = "bdsim",
@@ -101,8 +96,8 @@ def simulate(
     """
     _check_engine(diagram, engine, dtype)
     host.check_names(diagram)
-    inputs = _inputs(diagram, u)
-    count = _sample_count(diagram, inputs, samples)
+    inputs = binding.inputs(diagram, u)
+    count = binding.sample_count(diagram, inputs, samples)
     host.compile_diagram(diagram)
     clocks = host.clocks(diagram)
     if not clocks:
@@ -114,9 +109,9 @@ def simulate(
             mend="end the diagram in a TOWORKSPACE with clock = bd.clock(Ts)",
         )
     Ts = float(clocks[0].T)
-    start = _start(state, Ts)
-    initial = _initial_states(diagram, state)
-    with _prepared(diagram, inputs, initial, _reporter(progress, count)):
+    start = binding.start(state, Ts)
+    initial = binding.initial_states(diagram, state)
+    with binding.prepared(diagram, inputs, initial, _reporter(progress, count)):
         widths = host.check_signals(diagram)
         drivers = {name: name for name in widths} | _output_alias(diagram, widths)
         kept = select(drivers, signals)
@@ -127,7 +122,7 @@ def simulate(
     borders = np.cumsum([widths[name] for name in watched])[:-1]
     columns = dict(zip(watched, np.split(values, borders, axis=1), strict=True))
     dimensions = diagram_dimensions(diagram, widths)
-    finals = {name: states[name].copy() for name in _stateful(diagram)}
+    finals = {name: states[name].copy() for name in binding.stateful(diagram)}
     for name in finals:
         dimensions.setdefault(name, f"{name}_state")
         if len(finals[name]) != widths.get(name, len(finals[name])):
@@ -142,9 +137,7 @@ def simulate(
     )
 
 
-def reference(
-    network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float64"
-) -> xr.Dataset:
+def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float64") -> xr.Dataset:
     """Run a network in the independent vectorized reference, and label the result.
 
     Parameters
@@ -177,7 +170,7 @@ def reference(
     array = real_array(u, "u", "the input of the network")
     array = array if array.ndim == 3 else sample_rows(array, "u", "the input of the network")
     if array.size == 0 or array.shape[-1] != network.n_inputs:
-        raise _wrong_input(array, network.n_inputs, "the network")
+        raise binding.wrong_input(array, network.n_inputs, "the network")
     with np.errstate(all="ignore"):
         signals = network_signals(network, array, precision)
     for name, values in signals.items():
@@ -233,193 +226,6 @@ def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
             expected='"float64"',
             mend='for single precision use reference(network, u, dtype="float32")',
         )
-
-
-def _wrong_input(array: npt.NDArray[Any], width: int, where: str) -> ShapeError:
-    return ShapeError(
-        "the input does not fit",
-        where=where,
-        given=f"u of shape {array.shape}",
-        expected=f"shape (T, {width}): at least one sample, one row each, {width} columns",
-        mend="transpose u if its rows are the elements",
-    )
-
-
-def _inputs(diagram: BlockDiagram, u: Any) -> dict[str, FloatArray]:
-    """Return the values that the diagram's sources are to have for this run, by block name."""
-    found = host.sources(diagram)
-    if u is None:
-        return {}
-    if isinstance(u, Mapping):
-        given = dict(u)
-    elif len(found) == 1:
-        given = {name: u for name in found}
-    else:
-        raise InvalidValueError(
-            "it is not clear which source the input is for",
-            where="simulate",
-            given=f"one array for {len(found)} FROMWORKSPACE blocks",
-            expected="one FROMWORKSPACE block, or a mapping from block names to arrays"
-            if found
-            else "no input: this diagram's sources are its own",
-            mend=f"the diagram's sources: {', '.join(found) or 'none of this kind'}",
-        )
-    unknown = [name for name in given if name not in found]
-    if unknown:
-        raise InvalidValueError(
-            "the input names no source of the diagram",
-            where="simulate",
-            given=", ".join(map(repr, unknown)),
-            expected=f"FROMWORKSPACE blocks: {', '.join(found) or 'there are none'}",
-        )
-    values = {}
-    for name, samples in given.items():
-        block = found[name]
-        array = sample_rows(samples, "u", f"the input of {place(block)}")
-        width = block.width if block.values is None else block.values.shape[1]
-        if width is not None and array.shape[1] != width:
-            raise _wrong_input(array, width, f"the input of {place(block)}")
-        values[name] = array
-    return values
-
-
-def _sample_count(
-    diagram: BlockDiagram, inputs: Mapping[str, FloatArray], samples: int | None
-) -> int:
-    lengths = {}
-    for name, block in host.sources(diagram).items():
-        values = inputs.get(name, block.values)
-        if values is None:
-            raise InvalidValueError(
-                "the source has no values",
-                where=place(block),
-                given="no input",
-                expected="an array of shape (T, width)",
-                mend="pass u to simulate(diagram, u), or put u into the workspace",
-            )
-        lengths[name] = len(values)
-    if samples is None and not lengths:
-        raise InvalidValueError(
-            "nothing says how long to run",
-            where="simulate",
-            given="no input, and no FROMWORKSPACE block",
-            expected="a number of samples",
-            mend="simulate(diagram, samples=100)",
-        )
-    if samples is None and len(set(lengths.values())) > 1:
-        raise ShapeError(
-            "the sources have different numbers of samples",
-            where="simulate",
-            given=", ".join(f"{name}: {n}" for name, n in lengths.items()),
-            expected="inputs of one length",
-            mend="cut them to one length, or give samples=",
-        )
-    if samples is None:
-        return next(iter(lengths.values()))
-    longest = min(lengths.values(), default=samples)
-    whole = isinstance(samples, int | np.integer) and not isinstance(samples, bool)
-    if not whole or not 1 <= samples <= longest:
-        raise InvalidValueError(
-            "this is not a number of samples that can be run",
-            where="samples",
-            given=repr(samples),
-            expected=f"a whole number from 1 to {longest}" if lengths else "a whole number ≥ 1",
-        )
-    return int(samples)
-
-
-def _stateful(diagram: BlockDiagram) -> dict[str, Block]:
-    """Return the sampled blocks with a state of the system: a source's index is none."""
-    return {
-        str(block.name): block
-        for clock in host.clocks(diagram)
-        for block in clock.blocklist
-        if not isinstance(block, FromWorkspace | ToWorkspace)
-    }
-
-
-def _start(state: State | None, Ts: float) -> int:
-    if not isinstance(state, xr.Dataset) or "time" not in state:
-        return 0
-    return round(float(state.time[-1]) / Ts) + 1
-
-
-def _initial_states(diagram: BlockDiagram, state: State | None) -> dict[str, FloatArray]:
-    if state is None:
-        return {}
-    if diagram.nstates:
-        raise DiagramError(
-            "a run with continuous states cannot be continued",
-            where="state",
-            given=f"a diagram with {diagram.nstates} continuous states",
-            mend="run it in one go, or with bdsim's own run",
-        )
-    blocks = _stateful(diagram)
-    if isinstance(state, xr.Dataset):
-        given = {
-            str(name).removesuffix("_final"): array.values
-            for name, array in state.data_vars.items()
-            if str(name).endswith("_final") and "time" not in array.dims
-        }
-        missing = [name for name in blocks if name not in given]
-    elif isinstance(state, Mapping):
-        given, missing = dict(state), []
-    else:
-        raise InvalidTypeError(
-            "this is not a state",
-            where="state",
-            given=type(state).__name__,
-            expected="traces of this diagram, or a mapping from delay names to arrays",
-        )
-    unknown = [name for name in given if name not in blocks]
-    if unknown or missing:
-        raise InvalidValueError(
-            "the state is one of another diagram",
-            where="state",
-            given=f"states of {', '.join(given) or 'no block'}",
-            expected=f"states of {', '.join(blocks) or 'no block: there are no delays'}",
-            mend="pass the traces of this diagram, or some of its delays by name",
-        )
-    initial = {}
-    for name, values in given.items():
-        array = real_array(values, f"the state of {name!r}", "state").reshape(-1)
-        if len(array) != blocks[name].ndstates:
-            raise ShapeError(
-                "the state does not fit its block",
-                where=place(blocks[name]),
-                given=f"shape {np.shape(values)}",
-                expected=f"{blocks[name].ndstates} elements",
-            )
-        initial[name] = array
-    return initial
-
-
-@contextlib.contextmanager
-def _prepared(
-    diagram: BlockDiagram,
-    inputs: Mapping[str, FloatArray],
-    initial: Mapping[str, FloatArray],
-    on_sample: Callable[[int], None] | None,
-) -> Iterator[None]:
-    """Bind inputs and initial states for one run, and put back what was there."""
-    found = host.sources(diagram)
-    blocks = _stateful(diagram)
-    before_values = {name: block.values for name, block in found.items()}
-    before_states = {name: blocks[name]._x0 for name in initial}
-    try:
-        for name, values in inputs.items():
-            found[name].values = values
-        for name, values in initial.items():
-            blocks[name]._x0 = values
-        for block in list(found.values())[:1]:
-            block.on_sample = on_sample
-        yield
-    finally:
-        for name, block in found.items():
-            block.values = before_values[name]
-            block.on_sample = None
-        for name, values in before_states.items():
-            blocks[name]._x0 = values
 
 
 def _reporter(
@@ -479,6 +285,4 @@ def _check_finite(
     ]
     origin = min(bad, key=lambda name: order[str(ports[name][0].name)])
     first = columns[watched.index(origin)]
-    raise _overflow(
-        place(ports[origin][0]), sample, values[:, first : first + widths[origin]]
-    )
+    raise _overflow(place(ports[origin][0]), sample, values[:, first : first + widths[origin]])

@@ -66,7 +66,7 @@ def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str,
     members: dict[str, list[str]] = {}
     for name in widths:
         members.setdefault(find(name), []).append(name)
-    dimensions = {}
+    dimensions: dict[str, str] = {}
     for names in members.values():
         states = [name for name in names if name.rpartition(".")[2] in ("h", "c")]
         known = [name for name in names if name in ("u", "y")]
@@ -118,7 +118,7 @@ def dataset(
     for name, array in finals.items():
         variables[f"{name}_final"] = ((*batch, dimensions[name]), array)
     time = (np.arange(samples) + start) * Ts
-    traces = xr.Dataset(
+    return xr.Dataset(
         variables,
         coords={"time": ("time", time, {"units": "s", "long_name": "time"})},
         attrs={
@@ -128,7 +128,6 @@ def dataset(
             "version": __version__,
         },
     )
-    return traces
 
 
 def signal_names(traces: xr.Dataset) -> list[str]:

@@ -215,7 +215,7 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
             given=type(workspace).__name__,
             expected="a mapping from names to arrays",
         )
-    numbers = []
+    numbers: list[str] = []
     while f"W{len(numbers) + 1}" in workspace:
         numbers.append(str(len(numbers) + 1))
     if numbers and "W" in workspace:
@@ -238,9 +238,7 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
     layers: list[LSTM | Dense] = []
     for s in suffixes:
         states = {name: workspace[f"{name}{s}"] for name in ("h0", "c0")}
-        layers.append(
-            LSTM(workspace[f"W{s}"], workspace[f"R{s}"], workspace[f"b{s}"], **states)
-        )
+        layers.append(LSTM(workspace[f"W{s}"], workspace[f"R{s}"], workspace[f"b{s}"], **states))
     if "F" in workspace:
         layers.append(Dense(workspace["F"], workspace.get("bF")))
     return Network(layers, Ts=sample_time(workspace["Ts"], "the workspace"))

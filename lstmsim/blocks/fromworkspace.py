@@ -95,9 +95,7 @@ class FromWorkspace(SampledBlock):
             )
         return [values[k]]
 
-    def next(
-        self, t: float, u: list[Any], x: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
+    def next(self, t: float, u: list[Any], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Advance the index."""
         if self.on_sample is not None:
             self.on_sample(int(x[0]) + 1)

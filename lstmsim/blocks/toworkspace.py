@@ -61,9 +61,7 @@ class ToWorkspace(SampledBlock):
         """Return nothing: a sink has no output."""
         return []
 
-    def next(
-        self, t: float, u: list[Any], x: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
+    def next(self, t: float, u: list[Any], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Keep the input under the sample index that is the state."""
         self._kept[int(x[0])] = signal(u[0], self, 0)
         return x + 1.0

@@ -68,9 +68,7 @@ class UnitDelay(SampledBlock):
         """Return the stored sample."""
         return [x.copy()]
 
-    def next(
-        self, t: float, u: list[Any], x: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
+    def next(self, t: float, u: list[Any], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Store the input."""
         value = signal(u[0], self, 0)
         check_width(value, self.ndstates, self, 0, "that is the length of the initial value")

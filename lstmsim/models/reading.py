@@ -45,6 +45,7 @@ class Entry:
 
     @property
     def where(self) -> str:
+        """The words for the block in an error."""
         return f"block {self.title!r} ({self.kind})"
 
 
@@ -155,7 +156,10 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
     reached: dict[str, tuple[int, int]] = {}
     for entry in blocks_in_file:
         block = _make(bd, entry, values, clock, reached)
-        for kind, ids, ports in (("in", entry.inputs, block.nin), ("out", entry.outputs, block.nout)):
+        for kind, ids, ports in (
+            ("in", entry.inputs, block.nin),
+            ("out", entry.outputs, block.nout),
+        ):
             if len(ids) != ports:
                 raise _bad_file(
                     file,
@@ -281,7 +285,8 @@ def _wires(file: Path, entries: list[Entry], wires: list[dict[str, Any]]) -> dic
                 f"sockets {start!r} and {end!r}",
                 expected="ids of an output socket and an input socket of the blocks",
             )
-        assert isinstance(start, int) and isinstance(end, int)
+        assert isinstance(start, int)
+        assert isinstance(end, int)
         if end in driver:
             raise _bad_file(
                 file,
@@ -419,8 +424,10 @@ def _checked(kind: str, value: Any, name: str, where: str) -> Any:
         array = real_array(value, name, where)
         # A number stays one: its signal may be added to signals of any width.
         return float(array) if array.ndim == 0 else real_vector(array, name, where).copy()
-    array = np.asarray(value, float) if kind == "array" and _has_inf(value) else real_array(
-        value, name, where
+    array = (
+        np.asarray(value, float)
+        if kind == "array" and _has_inf(value)
+        else real_array(value, name, where)
     )
     if kind == "array":
         return float(array) if array.ndim == 0 else array

@@ -70,7 +70,9 @@ class ModelSummary:
         if self.Ts is not None:
             table.add_column("width", justify="right")
         for block in self.blocks:
-            parameters = ", ".join(f"{k} = {v.removeprefix('=')}" for k, v in block.parameters.items())
+            parameters = ", ".join(
+                f"{k} = {v.removeprefix('=')}" for k, v in block.parameters.items()
+            )
             cells = [block.name, block.kind, ", ".join(block.driven_by), parameters]
             if self.Ts is not None:
                 cells.append(", ".join(map(str, block.widths)))
@@ -112,7 +114,10 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
     """
     file, entries, drivers = read_entries(path)
     blocks = [entry for entry in entries if entry.kind not in SKIPPED]
-    needs = sorted({name for e in blocks for tree in e.trees.values() for name in expressions.names(tree)} - {"clock"})
+    needs = sorted(
+        {name for e in blocks for tree in e.trees.values() for name in expressions.names(tree)}
+        - {"clock"}
+    )
     clocked = any(p.kind == "clock" for e in blocks for p in BLOCKS[e.kind][1].values())
     widths: dict[str, int] = {}
     Ts = n_parameters = n_states = None
@@ -143,7 +148,7 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
             )
             for entry in blocks
         ),
-        needs=tuple([*needs, *(["Ts"] if clocked else [])]),
+        needs=(*needs, *(["Ts"] if clocked else [])),
         Ts=Ts,
         n_parameters=n_parameters,
         n_states=n_states,

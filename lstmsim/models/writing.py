@@ -78,7 +78,7 @@ def _model(
     drivers = {(w.end.block.name, w.end.port): w.start for w in diagram.wirelist}
     positions = _positions(diagram)
     sockets: dict[tuple[str, str, int], int] = {}
-    blocks = []
+    blocks: list[dict[str, Any]] = []
     for block in diagram.blocklist:
         kind, name = str(block.type).upper(), str(block.name)
         if kind not in BLOCKS:
@@ -91,8 +91,10 @@ def _model(
             )
         first = drivers.get((name, 0))
         # A delay in a feedback path is drawn from right to left: what drives it is to its right.
-        flipped = bool(block.hasstate and first) and (
-            positions[first.block.name][0] > positions[name][0]
+        flipped = bool(
+            block.hasstate
+            and first is not None
+            and positions[first.block.name][0] > positions[name][0]
         )
         sides = {"in": 3 if flipped else 1, "out": 1 if flipped else 3}
         entry: dict[str, Any] = {
@@ -131,7 +133,7 @@ def _model(
             override.pop(name, None)
         blocks.append(entry)
     next_id = len(sockets) + len(blocks) + 1
-    wires = []
+    wires: list[dict[str, Any]] = []
     for wire in diagram.wirelist:
         wires.append(
             {

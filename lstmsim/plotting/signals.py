@@ -23,7 +23,7 @@ MAX_LINES = 12
 #: The colours of Okabe and Ito, which differ for every kind of colour vision and in grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)))
-_STYLE = {
+_STYLE: Any = {
     "figure.facecolor": "white",  # and not the notebook's own: dark themes would swallow it
     "axes.facecolor": "white",
     "axes.edgecolor": "#444444",
@@ -129,8 +129,7 @@ def plot_difference(
     sides = [str(side.attrs.get("engine", "?")) for side in (traces, expected)]
     types = [str(side.attrs.get("dtype", "?")) for side in (traces, expected)]
     title = (
-        f"|{sides[0]} ({types[0]}) − {sides[1]} ({types[1]})|; "
-        "dotted: single-precision tolerance"
+        f"|{sides[0]} ({types[0]}) − {sides[1]} ({types[1]})|; dotted: single-precision tolerance"
     )
     return _page(traces, panels, title, logarithmic=True)
 

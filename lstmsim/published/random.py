@@ -65,14 +65,18 @@ class MatlabRandom:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        if (
+            isinstance(seed, bool)
+            or not isinstance(seed, int | np.integer)
+            or not 0 <= seed < 2**32
+        ):
             raise InvalidValueError(
                 "the seed is out of range",
                 where="MatlabRandom",
                 given=repr(seed),
                 expected="a whole number from 0 to 2**32 - 1",
             )
-        self._words = np.random.RandomState(int(seed) or 5489)  # noqa: NPY002: this very generator
+        self._words = np.random.RandomState(int(seed) or 5489)
 
     def rand(self, *shape: int) -> FloatArray:
         """Return uniform numbers in (0, 1), filled column by column.
@@ -120,4 +124,3 @@ class MatlabRandom:
             b = -math.log(self._uniform())
             if 2 * b > a * a:
                 return _TAIL + a
-
