@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import networkx as nx
 import numpy as np
@@ -43,6 +43,15 @@ def simulator() -> BDSim:
     if loaded is not None:
         BDSim._blocklibrary = {**loaded, **runtime._blocklibrary}
     return runtime
+
+
+def block_class(kind: str) -> Callable[..., Block]:
+    """Return what makes blocks of a kind of the library, such as "SUM".
+
+    Unlike the methods of a diagram it raises a block's errors as they are.  bdsim imports the
+    block's module, and what that needs, at the first call.
+    """
+    return simulator().block_library[kind]["class"]  # type: ignore[no-any-return]
 
 
 def blockdiagram(name: str = "main") -> BlockDiagram:

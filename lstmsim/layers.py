@@ -10,8 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from bdsim.blockdiagram import BlockDiagram
-from bdsim.blocks.functions import Sum
-from bdsim.blocks.sources import Constant
 from bdsim.components import Block, Clock, Plug
 
 from lstmsim.blocks._signals import checked_clock
@@ -23,7 +21,7 @@ from lstmsim.blocks.tanh import Tanh
 from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.blocks.unitdelay import UnitDelay
 from lstmsim.errors import DiagramError, InvalidTypeError
-from lstmsim.host import blockdiagram, check_signals, compile_diagram
+from lstmsim.host import block_class, blockdiagram, check_signals, compile_diagram
 from lstmsim.networks import LSTM, Dense, Network, check_layer_name
 
 #: Rows of the gates from the top: f beside the inner loop, o beside the output.
@@ -116,8 +114,8 @@ def lstm_layer(
         W, R, b = layer.gate(gate)
         from_input = MatrixGain(W, **at(f"W{gate}", 0, top))
         from_state = MatrixGain(R, **at(f"R{gate}", 0, top + _ROW))
-        bias = Constant(b.copy(), **at(f"b{gate}", 0, top + 2 * _ROW))
-        total = Sum("+++", **at(f"sum_{gate}", 220, top + _ROW - 20))
+        bias = block_class("CONSTANT")(b.copy(), **at(f"b{gate}", 0, top + 2 * _ROW))
+        total = block_class("SUM")("+++", **at(f"sum_{gate}", 220, top + _ROW - 20))
         kind = Tanh if gate == "g" else Sigmoid
         gates[gate] = kind(**at(gate, 400, top + _ROW - 20))
         bd.connect(u, from_input)
@@ -130,7 +128,7 @@ def lstm_layer(
     c_prev = UnitDelay(clock, layer.c0, **at("c_prev", 720, top - _ROW))
     fc = Hadamard(2, **at("fc", 620, top))
     ig = Hadamard(2, **at("ig", 620, _GATE_HEIGHT + _ROW - 20))
-    c = Sum("++", **at("c", 820, top))
+    c = block_class("SUM")("++", **at("c", 820, top))
     tanh_c = Tanh(**at("tanh_c", 1000, top))
     h = Hadamard(2, **at("h", 1160, 3 * _GATE_HEIGHT + top))
     for start, end in (
@@ -158,8 +156,8 @@ def _dense_head(bd: BlockDiagram, x: Block, head: Dense, origin: tuple[int, int]
         bd.connect(x, y)
         return y
     gain = MatrixGain(head.F, bd=bd, name="Fh", pos=(left, top))
-    bias = Constant(head.bias.copy(), bd=bd, name="by", pos=(left, top + _ROW))
-    y = Sum("++", bd=bd, name="y", pos=(left + 180, top))
+    bias = block_class("CONSTANT")(head.bias.copy(), bd=bd, name="by", pos=(left, top + _ROW))
+    y = block_class("SUM")("++", bd=bd, name="y", pos=(left + 180, top))
     bd.connect(x, gain)
     bd.connect(gain, y[0])
     bd.connect(bias, y[1])

@@ -271,7 +271,7 @@ def _contents(diagram: BlockDiagram) -> dict[str, Any]:
     contents: dict[str, Any] = {}
     for block in diagram.blocklist:
         kind = str(block.type).upper()
-        parameters = BLOCKS[kind][1] if kind in BLOCKS else {}
+        parameters = BLOCKS.get(kind, {})
         values = {
             name: np.asarray(parameter.read(block)).tolist()
             for name, parameter in parameters.items()

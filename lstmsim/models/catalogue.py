@@ -7,16 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bdsim.blocks import connections, displays, functions, sampled, sinks, sources
-from bdsim.components import Block
-
-from lstmsim.blocks.fromworkspace import FromWorkspace
-from lstmsim.blocks.hadamard import Hadamard
-from lstmsim.blocks.matrixgain import MatrixGain
-from lstmsim.blocks.sigmoid import Sigmoid
-from lstmsim.blocks.tanh import Tanh
-from lstmsim.blocks.toworkspace import ToWorkspace
-from lstmsim.blocks.unitdelay import UnitDelay
 
 
 @dataclass(frozen=True)
@@ -53,74 +43,53 @@ _STATE = _attribute("vector", "_x0")
 _NIN = _attribute("count", "nin")
 
 #: The blocks that model files may have: this package's own, and a list of bdsim's.
-BLOCKS: dict[str, tuple[type[Block], dict[str, Parameter]]] = {
-    "SIGMOID": (Sigmoid, {}),
-    "TANH": (Tanh, {}),
-    "HADAMARD": (Hadamard, {"nin": _NIN}),
-    "MATRIXGAIN": (MatrixGain, {"K": _attribute("array", "K")}),
-    "UNITDELAY": (UnitDelay, {"clock": _CLOCK, "x0": _STATE}),
-    "FROMWORKSPACE": (
-        FromWorkspace,
-        {
-            "clock": _CLOCK,
-            "values": _attribute("array", "values"),
-            "width": _attribute("count", "width"),
-        },
-    ),
-    "TOWORKSPACE": (ToWorkspace, {"clock": _CLOCK}),
-    "SUM": (
-        functions.Sum,
-        {"signs": _attribute("text", "signs"), "mode": _attribute("text", "mode")},
-    ),
-    "CONSTANT": (sources.Constant, {"value": _attribute("vector", "value")}),
-    "GAIN": (
-        functions.Gain,
-        {"K": _attribute("array", "K"), "premul": _attribute("flag", "premul")},
-    ),
-    "CLIP": (functions.Clip, {"min": _bound("min"), "max": _bound("max")}),
-    "MUX": (connections.Mux, {"nin": _NIN}),
-    "DEMUX": (connections.DeMux, {"nout": _attribute("count", "nout")}),
-    "INDEX": (connections.Index, {"index": _attribute("counts", "index")}),
-    "ZOH": (sampled.ZOH, {"clock": _CLOCK, "x0": _STATE}),
-    "TIME": (sources.Time, {"value": Parameter("any", lambda block: None)}),
-    "STEP": (
-        sources.Step,
-        {name: _attribute("number", name) for name in ("T", "off", "on")},
-    ),
-    "RAMP": (
-        sources.Ramp,
-        {name: _attribute("number", name) for name in ("T", "off", "slope")},
-    ),
-    "WAVEFORM": (
-        sources.WaveForm,
-        {
-            "wave": _attribute("text", "wave"),
-            "freq": _attribute("number", "freq"),
-            "unit": Parameter("text", lambda block: "Hz"),
-            "phase": _attribute("number", "phase"),
-            "amplitude": _attribute("number", "amplitude"),
-            "offset": _attribute("number", "offset"),
-            # bdsim turns these two into amplitude and offset when the block is made.
-            "min": Parameter("number", lambda block: None),
-            "max": Parameter("number", lambda block: None),
-            "duty": _attribute("number", "duty"),
-        },
-    ),
-    "NULL": (sinks.Null, {"nin": _NIN}),
-    "SCOPE": (
-        displays.Scope,
-        {
-            "nin": _NIN,
-            "vector": _attribute("any", "vector"),
-            "styles": _attribute("any", "styles"),
-            "stairs": _attribute("flag", "stairs"),
-            "scale": _attribute("any", "scale"),
-            "labels": _attribute("any", "labels"),
-            "grid": _attribute("any", "grid"),
-            "title": _attribute("text", "title"),
-            "loc": _attribute("text", "loc"),
-        },
-    ),
+BLOCKS: dict[str, dict[str, Parameter]] = {
+    "SIGMOID": {},
+    "TANH": {},
+    "HADAMARD": {"nin": _NIN},
+    "MATRIXGAIN": {"K": _attribute("array", "K")},
+    "UNITDELAY": {"clock": _CLOCK, "x0": _STATE},
+    "FROMWORKSPACE": {
+        "clock": _CLOCK,
+        "values": _attribute("array", "values"),
+        "width": _attribute("count", "width"),
+    },
+    "TOWORKSPACE": {"clock": _CLOCK},
+    "SUM": {"signs": _attribute("text", "signs"), "mode": _attribute("text", "mode")},
+    "CONSTANT": {"value": _attribute("vector", "value")},
+    "GAIN": {"K": _attribute("array", "K"), "premul": _attribute("flag", "premul")},
+    "CLIP": {"min": _bound("min"), "max": _bound("max")},
+    "MUX": {"nin": _NIN},
+    "DEMUX": {"nout": _attribute("count", "nout")},
+    "INDEX": {"index": _attribute("counts", "index")},
+    "ZOH": {"clock": _CLOCK, "x0": _STATE},
+    "TIME": {"value": Parameter("any", lambda block: None)},
+    "STEP": {name: _attribute("number", name) for name in ("T", "off", "on")},
+    "RAMP": {name: _attribute("number", name) for name in ("T", "off", "slope")},
+    "WAVEFORM": {
+        "wave": _attribute("text", "wave"),
+        "freq": _attribute("number", "freq"),
+        "unit": Parameter("text", lambda block: "Hz"),
+        "phase": _attribute("number", "phase"),
+        "amplitude": _attribute("number", "amplitude"),
+        "offset": _attribute("number", "offset"),
+        # bdsim turns these two into amplitude and offset when the block is made.
+        "min": Parameter("number", lambda block: None),
+        "max": Parameter("number", lambda block: None),
+        "duty": _attribute("number", "duty"),
+    },
+    "NULL": {"nin": _NIN},
+    "SCOPE": {
+        "nin": _NIN,
+        "vector": _attribute("any", "vector"),
+        "styles": _attribute("any", "styles"),
+        "stairs": _attribute("flag", "stairs"),
+        "scale": _attribute("any", "scale"),
+        "labels": _attribute("any", "labels"),
+        "grid": _attribute("any", "grid"),
+        "title": _attribute("text", "title"),
+        "loc": _attribute("text", "loc"),
+    },
 }
 
 #: Blocks that users reach for, and what serves instead.

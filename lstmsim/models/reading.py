@@ -142,7 +142,7 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
     values = _checked_workspace(workspace)
     bd = host.blockdiagram()
     clock = None
-    if any(p.kind == "clock" for e in blocks_in_file for p in BLOCKS[e.kind][1].values()):
+    if any(p.kind == "clock" for e in blocks_in_file for p in BLOCKS[e.kind].values()):
         if "Ts" not in values:
             raise ModelFileError(
                 "the workspace lacks a name that the model uses",
@@ -236,7 +236,7 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
             expected="a title that is not empty and has no slash",
             mend="rename the block",
         )
-    known = BLOCKS[kind][1]
+    known = BLOCKS[kind]
     parameters, trees = {}, {}
     for name, value in given.items():
         if value is None or value == "" or name == "blockargs":
@@ -345,9 +345,8 @@ def _make(
     reached: dict[str, tuple[int, int]],
 ) -> Block:
     """Make one block, its parameters evaluated and checked; note what rows they reach."""
-    cls, known = BLOCKS[entry.kind]
     arguments: dict[str, Any] = {}
-    for name, parameter in known.items():
+    for name, parameter in BLOCKS[entry.kind].items():
         if parameter.kind == "clock":
             if entry.parameters.get(name, "=clock") != "=clock":
                 raise ModelFileError(
@@ -362,7 +361,7 @@ def _make(
             value = entry.parameters[name]
             if name in entry.trees:
                 tree, text = entry.trees[name], value[1:].strip()
-                if cls is FromWorkspace and isinstance(tree, ast.Name) and tree.id not in workspace:
+                if _is_unbound(entry, tree, workspace):
                     continue  # unbound until simulate(diagram, u)
                 used = {
                     n: _used(workspace[n], n, parameter.kind)
@@ -381,6 +380,7 @@ def _make(
             mend="rename one of them",
         )
     try:
+        cls = host.block_class(entry.kind)
         block: Block = cls(**arguments, bd=bd, name=entry.title, pos=entry.pos)
     except LstmsimError:
         raise
@@ -392,6 +392,12 @@ def _make(
             given=f"{shown}; {error}",
         ) from None
     return block
+
+
+def _is_unbound(entry: Entry, tree: ast.expr, workspace: Mapping[str, Any]) -> bool:
+    """Whether a source waits for its samples: they are a name that the workspace lacks."""
+    missing = isinstance(tree, ast.Name) and tree.id not in workspace
+    return missing and entry.kind == "FROMWORKSPACE"
 
 
 def _used(value: Any, name: str, kind: str) -> Any:

@@ -118,7 +118,7 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
         {name for e in blocks for tree in e.trees.values() for name in expressions.names(tree)}
         - {"clock"}
     )
-    clocked = any(p.kind == "clock" for e in blocks for p in BLOCKS[e.kind][1].values())
+    clocked = any(p.kind == "clock" for e in blocks for p in BLOCKS[e.kind].values())
     widths: dict[str, int] = {}
     Ts = n_parameters = n_states = None
     if workspace is not None:

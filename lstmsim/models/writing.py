@@ -123,7 +123,7 @@ def _model(
                         "socket_type": 1 if side == "in" else 2,
                     }
                 )
-        known = BLOCKS[kind][1]
+        known = BLOCKS[kind]
         own = override.get(name, {})
         entry["parameters"] = [
             [key, own.pop(key) if key in own else _plain(parameter.read(block))]
