@@ -1,0 +1,128 @@
+"""Fixtures that the test files share: networks, workspaces, runs and model files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xarray as xr
+from bdsim.blockdiagram import BlockDiagram
+
+import lstmsim as ls
+
+mpl.use("Agg")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with its input, its diagram's run, and the expected single-precision traces."""
+
+    network: ls.Network
+    u: npt.NDArray[np.float64]
+    diagram: BlockDiagram
+    traces: xr.Dataset
+    expected: xr.Dataset
+
+
+def random_network(
+    units: int | tuple[int, ...],
+    *,
+    inputs: int = 2,
+    outputs: int | None = 2,
+    bias: bool = False,
+    scale: float | None = None,
+    seed: int = 0,
+    Ts: float = 0.1,
+) -> ls.Network:
+    """Return a network with random weights and states; never chaotic unless scaled so."""
+    rng = np.random.default_rng(seed)
+    sizes = (units,) if isinstance(units, int) else units
+    layers: list[ls.LSTM | ls.Dense] = []
+    width = inputs
+    for n in sizes:
+        s = 1 / np.sqrt(n) if scale is None else scale
+        W, R, b = (s * rng.standard_normal(shape) for shape in ((4 * n, width), (4 * n, n), 4 * n))
+        layers.append(ls.LSTM(W, R, b, h0=rng.uniform(-1, 1, n), c0=rng.standard_normal(n)))
+        width = n
+    if outputs is not None:
+        by = rng.standard_normal(outputs) if bias else None
+        layers.append(ls.Dense(rng.standard_normal((outputs, width)), by))
+    return ls.Network(layers, Ts=Ts)
+
+
+def random_input(network: ls.Network, samples: int, seed: int = 1) -> npt.NDArray[np.float64]:
+    """Return a normally distributed input of a network."""
+    return np.random.default_rng(seed).standard_normal((samples, network.n_inputs))
+
+
+def workspace_of(network: ls.Network) -> dict[str, npt.NDArray[np.float64]]:
+    """Return a network's arrays under the names that model files use."""
+    stacked = len(network.recurrent) > 1
+    arrays = {
+        f"{name}{k if stacked else ''}": getattr(layer, name)
+        for k, layer in enumerate(network.recurrent, start=1)
+        for name in ("W", "R", "b", "h0", "c0")
+    }
+    if network.head is not None:
+        arrays["F"] = network.head.F
+        if network.head.bias is not None:
+            arrays["bF"] = network.head.bias
+    return arrays | {"Ts": np.array(network.Ts)}
+
+
+def case(network: ls.Network, u: npt.NDArray[np.float64]) -> Case:
+    """Run a network in bdsim and in the single-precision reference."""
+    diagram = ls.build(network)
+    expected = ls.reference(network, u, dtype="float32")
+    return Case(network, u, diagram, ls.simulate(diagram, u), expected)
+
+
+@pytest.fixture(scope="session")
+def published() -> Case:
+    """The published layer: 3 units, 4 inputs, 2 outputs, 51 samples."""
+    return case(*ls.published.layer_example())
+
+
+@pytest.fixture(scope="session")
+def smallest() -> Case:
+    """One unit, one input, one output, one sample."""
+    network = random_network(1, inputs=1, outputs=1)
+    return case(network, random_input(network, 1))
+
+
+@pytest.fixture(scope="session")
+def stacked() -> Case:
+    """Two layers of 3 and 2 units with a biased head, 20 samples."""
+    network = random_network((3, 2), bias=True)
+    return case(network, random_input(network, 20))
+
+
+@pytest.fixture(scope="session")
+def chaotic() -> Case:
+    """40 units with N(0, 1) weights: two correct implementations part within 50 samples."""
+    network = random_network(40, inputs=4, scale=1.0)
+    return case(network, random_input(network, 300))
+
+
+ModelEdit = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def edited_model(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes the shipped layer's model file with something changed in it."""
+
+    def write(edit: ModelEdit, name: str = "model.bd") -> Path:
+        model = json.loads(ls.model_path("lstm_layer").read_text(encoding="utf-8"))
+        edit(model)
+        path = tmp_path / name
+        path.write_text(json.dumps(model), encoding="utf-8")
+        return path
+
+    return write
