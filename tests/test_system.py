@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import lstmsim as ls
 
+
 def bounded_network(random: np.random.Generator, units: list[int], Ni: int, No: int) -> ls.Network:
     """Return a network that is never chaotic, with random states: weights N(0, 1)/√N.
 

@@ -1,0 +1,180 @@
+"""What several test files share: random networks, comparisons that print, small model files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bdsim.blockdiagram import BlockDiagram
+from hypothesis import settings
+from hypothesis import strategies as st
+
+import lstmsim as ls
+from lstmsim import host
+
+#: For property tests: repeatable, and without a deadline that a busy machine would miss.
+repeatable = settings(max_examples=30, deadline=None, derandomize=True)
+
+seeds = st.integers(0, 2**32 - 1)
+widths = st.integers(1, 5)
+#: Axes before the width: samples, or sequences of a batch and samples.
+leading_axes = st.lists(st.integers(1, 4), min_size=0, max_size=2).map(tuple)
+
+
+def random_layer(
+    rng: np.random.Generator, units: int = 3, inputs: int = 4, name: str = ""
+) -> ls.LSTM:
+    """Return a layer with weights N(0, 1)/√N, for which two correct runs do not part."""
+    return ls.LSTM(
+        rng.standard_normal((4 * units, inputs)) / np.sqrt(inputs),
+        rng.standard_normal((4 * units, units)) / np.sqrt(units),
+        rng.standard_normal(4 * units),
+        h0=rng.uniform(-0.9, 0.9, units),
+        c0=rng.standard_normal(units),
+        name=name,
+    )
+
+
+def random_network(
+    rng: np.random.Generator,
+    units: Sequence[int] = (3,),
+    inputs: int = 4,
+    outputs: int | None = 2,
+    bias: bool = False,
+    Ts: float = 0.1,
+) -> ls.Network:
+    """Return a network of LSTM layers, with a dense head unless `outputs` is None."""
+    layers: list[ls.LSTM | ls.Dense] = []
+    width = inputs
+    for n in units:
+        layers.append(random_layer(rng, n, width))
+        width = n
+    if outputs is not None:
+        F = rng.standard_normal((outputs, width))
+        layers.append(ls.Dense(F, rng.standard_normal(outputs) if bias else None))
+    return ls.Network(layers, Ts=Ts)
+
+
+def random_input(rng: np.random.Generator, network: ls.Network, samples: int = 12) -> np.ndarray:
+    """Return an input of shape (samples, Ni)."""
+    return rng.standard_normal((samples, network.n_inputs))
+
+
+def workspace_of(network: ls.Network) -> dict[str, Any]:
+    """Return a network's arrays by the names that model files use."""
+    workspace: dict[str, Any] = {"Ts": network.Ts}
+    several = len(network.recurrent) > 1
+    for number, layer in enumerate(network.recurrent, start=1):
+        for name in ("W", "R", "b", "h0", "c0"):
+            workspace[f"{name}{number if several else ''}"] = getattr(layer, name)
+    if network.head is not None:
+        workspace["F"] = network.head.F
+        if network.head.bias is not None:
+            workspace["bF"] = network.head.bias
+    return workspace
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") -> None:
+    """Compare to tolerance·max(1, |expected|), and print the largest error."""
+    a, b = np.asarray(actual), np.asarray(expected)
+    assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
+    if a.size == 0:
+        return
+    error = np.abs(a - b) / np.maximum(1, np.abs(b))
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), a.shape)
+    assert (error <= tolerance).all(), (
+        f"{what}: largest error {error[worst]:.3g} > {tolerance:g} at {list(map(int, worst))}: "
+        f"{a[worst]!r}, expected {b[worst]!r}"
+    )
+
+
+def assert_same(actual: Any, expected: Any, what: str = "") -> None:
+    """Compare to the last bit, and print the largest difference; NaN equals NaN."""
+    a, b = np.asarray(actual), np.asarray(expected)
+    assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
+    if not np.array_equal(a, b, equal_nan=True):
+        difference = np.abs(a.astype(float) - b.astype(float))
+        raise AssertionError(f"{what}: largest error {np.nanmax(difference):.3g}, expected none")
+
+
+def difference_quotients(
+    function: Any, x: np.ndarray, cotangent: np.ndarray, step: float = 1e-6
+) -> np.ndarray:
+    """Return the gradient of Σ cotangent·function(x) by central differences."""
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        shift = np.zeros(x.shape)
+        shift[index] = step
+        difference = np.asarray(function(x + shift)) - np.asarray(function(x - shift))
+        gradient[index] = np.sum(cotangent * difference) / (2 * step)
+    return gradient
+
+
+@contextlib.contextmanager
+def refused(kind: type[Exception], *parts: str) -> Iterator[None]:
+    """Expect an error of this kind whose message has all these parts."""
+    with pytest.raises(kind) as caught:
+        yield
+    message = str(caught.value)
+    absent = [part for part in parts if part not in message]
+    assert not absent, f"not in the message: {absent}\n{message}"
+
+
+def diagram() -> tuple[BlockDiagram, Any]:
+    """Return an empty diagram and a clock of 0.1 s in it."""
+    bd = host.blockdiagram()
+    return bd, bd.clock(0.1, name="clock")
+
+
+def wire(bd: BlockDiagram, *wires: str) -> BlockDiagram:
+    """Connect blocks by name: ``wire(bd, "u -> gain", "split[1] -> sum[0]")``."""
+    for text in wires:
+        (start, out), (end, into) = _ends(text)
+        bd.connect(bd.blocknames[start][out], bd.blocknames[end][into])
+    return bd
+
+
+def _ends(text: str) -> list[tuple[str, int]]:
+    """Return the names and ports in a text such as ``"split[1] -> sum"``."""
+    parts = (part.strip().partition("[") for part in text.split("->"))
+    return [(name, int(port.rstrip("]") or 0)) for name, _, port in parts]
+
+
+def entry(
+    kind: str, nin: int, nout: int, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return one block of a model file, without its title and its sockets' numbers."""
+    sockets = {
+        "inputs": [{"index": k} for k in range(nin)],
+        "outputs": [{"index": k} for k in range(nout)],
+    }
+    pairs = [[name, value] for name, value in (parameters or {}).items()]
+    return {"block_type": kind, "pos_x": 0, "pos_y": 0, "parameters": pairs, **sockets}
+
+
+def model(blocks: Mapping[str, dict[str, Any]], *wires: str) -> dict[str, Any]:
+    """Return a model file's JSON: blocks by title, wires such as ``"u -> sum[1]"``."""
+    sockets: dict[tuple[str, str, int], int] = {}
+    for title, block in blocks.items():
+        block["title"] = title
+        for side in ("inputs", "outputs"):
+            for socket in block[side]:
+                socket["id"] = sockets[title, side, socket["index"]] = len(sockets) + 100
+    lines = []
+    for text in wires:
+        (start, out), (end, into) = _ends(text)
+        sockets_of_wire = sockets[start, "outputs", out], sockets[end, "inputs", into]
+        lines.append(dict(zip(("start_socket", "end_socket"), sockets_of_wire, strict=True)))
+    return {"blocks": list(blocks.values()), "wires": lines}
+
+
+def written(folder: Path, content: dict[str, Any] | str, name: str = "model.bd") -> Path:
+    """Write a model file, and return its path."""
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path

@@ -1,0 +1,327 @@
+"""The operations: values by hand, independent formulas, gradients by finite differences."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from lstmsim.ops import OPS
+from tests.helpers import (
+    assert_close,
+    assert_same,
+    difference_quotients,
+    leading_axes,
+    repeatable,
+    seeds,
+    widths,
+)
+
+Case = tuple[tuple[np.ndarray, ...], dict[str, Any]]
+
+
+def case(name: str, rng: np.random.Generator, leading: tuple[int, ...], n: int) -> Case:
+    """Return random inputs and parameters for an operation."""
+
+    def signal(width: int = n) -> np.ndarray:
+        return rng.standard_normal((*leading, width))
+
+    match name:
+        case "matvec":
+            return (signal(),), {"K": rng.standard_normal((n + 1, n))}
+        case "add":
+            return (signal(), signal(), signal()), {"signs": "-+-"}
+        case "multiply":
+            return (signal(), signal(), signal()), {}
+        case "scale":
+            return (signal(),), {"k": rng.standard_normal(n)}
+        case "clip":
+            return (signal(),), {"low": -0.4, "high": rng.uniform(0, 1, n)}
+        case "constant":
+            return (), {"value": rng.standard_normal(n)}
+        case "delay":
+            return (rng.standard_normal((*(leading or (3,)), n)),), {"x0": rng.standard_normal(n)}
+        case "concatenate":
+            return (signal(), signal(n + 1), signal(1)), {}
+        case "take":
+            return (signal(),), {"index": rng.integers(0, n, n + 2)}
+        case _:
+            return (signal(),), {}
+
+
+def looped_delay(u: np.ndarray, x0: np.ndarray) -> np.ndarray:
+    y = np.empty_like(u)
+    for k in range(u.shape[-2]):
+        y[..., k, :] = x0 if k == 0 else u[..., k - 1, :]
+    return y
+
+
+#: The same mathematics by other formulas.
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "matvec": lambda u, K: np.einsum("ij,...j->...i", K, u),
+    "add": lambda a, b, c, signs: np.sum([-a, b, -c], axis=0),
+    "multiply": lambda a, b, c: np.prod([a, b, c], axis=0),
+    "scale": lambda u, k: np.einsum("j,...j->...j", k, u),
+    "sigmoid": lambda u: 0.5 + 0.5 * np.tanh(u / 2),
+    "tanh": lambda u: (np.exp(u) - np.exp(-u)) / (np.exp(u) + np.exp(-u)),
+    "relu": lambda u: (u + np.abs(u)) / 2,
+    "clip": lambda u, low, high: np.where(u < low, low, np.where(u > high, high, u)),
+    "constant": lambda value: value,
+    "delay": looped_delay,
+    "concatenate": lambda *u: np.moveaxis(
+        [x[..., j] for x in u for j in range(x.shape[-1])], 0, -1
+    ),
+    "take": lambda u, index: np.stack([u[..., j] for j in index], axis=-1),
+}
+
+BY_HAND = [
+    ("matvec", [[1, 0, -1]], {"K": [[1, 2, 3], [4, 5, 7]]}, [-2, -3]),
+    ("matvec", [[[1, 0], [0, 1]]], {"K": [[1, 2], [3, 4]]}, [[1, 3], [2, 4]]),
+    ("add", [[1, 2], [10, 20], [100, 200]], {"signs": "+-+"}, [91, 182]),
+    ("add", [[1, 2], [10, 20]], {"signs": "-+"}, [9, 18]),
+    ("add", [[1, 2]], {"signs": "-"}, [-1, -2]),
+    ("add", [[5], [1, 2]], {"signs": "++"}, [6, 7]),
+    ("add", [[1, 2], [5]], {"signs": "+-"}, [-4, -3]),
+    ("multiply", [[1, 2], [3, 4], [5, -6]], {}, [15, -48]),
+    ("multiply", [[0, 2], [3, 0]], {}, [0, 0]),
+    ("scale", [[1, -2]], {"k": 3.0}, [3, -6]),
+    ("scale", [[1, -2]], {"k": [3, 5]}, [3, -10]),
+    ("scale", [[2]], {"k": [3, 5]}, [6, 10]),
+    ("sigmoid", [[0, math.log(3), -math.log(3)]], {}, [0.5, 0.75, 0.25]),
+    ("tanh", [[0, math.log(3) / 2, -math.log(3) / 2]], {}, [0, 0.5, -0.5]),
+    ("relu", [[-1.5, 0, 2.5]], {}, [0, 0, 2.5]),
+    ("clip", [[-3, -1, 0.5, 1, 3]], {"low": -1, "high": 1}, [-1, -1, 0.5, 1, 1]),
+    ("clip", [[-3, 3]], {"low": [-5, 0], "high": [5, 2]}, [-3, 2]),
+    ("constant", [], {"value": [1, 2]}, [1, 2]),
+    ("delay", [[[1, 2], [3, 4], [5, 6]]], {"x0": [7, 8]}, [[7, 8], [1, 2], [3, 4]]),
+    ("delay", [[[1], [2]]], {"x0": 9.0}, [[9], [1]]),
+    ("delay", [[[1, 2]]], {"x0": [7, 8]}, [[7, 8]]),
+    ("concatenate", [[1], [2, 3], [4]], {}, [1, 2, 3, 4]),
+    ("take", [[10, 20, 30]], {"index": [2, 0, 2]}, [30, 10, 30]),
+    ("take", [[10, 20, 30]], {"index": [-1]}, [30]),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "parameters", "expected"), BY_HAND)
+def test_forward_gives_the_values_worked_out_by_hand(name, inputs, parameters, expected):
+    arrays = tuple(np.array(u, float) for u in inputs)
+    values = {key: np.array(v) if isinstance(v, list) else v for key, v in parameters.items()}
+    assert_close(OPS[name].forward(arrays, values), np.array(expected, float), 1e-15, name)
+
+
+def test_every_operation_has_values_by_hand_and_an_independent_formula():
+    assert {name for name, *_ in BY_HAND} == set(OPS)
+    assert set(FORMULAS) == set(OPS)
+    assert all(op.name == name for name, op in OPS.items())
+
+
+@pytest.mark.parametrize("name", OPS)
+@given(seed=seeds, leading=leading_axes, width=widths)
+@repeatable
+def test_forward_equals_an_independent_formula(name, seed, leading, width):
+    inputs, parameters = case(name, np.random.default_rng(seed), leading, width)
+    expected = FORMULAS[name](*inputs, **parameters)
+    assert_close(OPS[name].forward(inputs, parameters), expected, 1e-14, name)
+
+
+@pytest.mark.parametrize("name", OPS)
+@given(seed=seeds, leading=leading_axes, width=widths)
+@repeatable
+def test_an_operation_leaves_its_inputs_and_parameters_alone(name, seed, leading, width):
+    inputs, parameters = case(name, np.random.default_rng(seed), leading, width)
+    for array in (*inputs, *parameters.values()):
+        if isinstance(array, np.ndarray):
+            array.setflags(write=False)
+    output = OPS[name].forward(inputs, parameters)
+    OPS[name].pullback(np.ones(output.shape), inputs, output, parameters)
+
+
+def check_pullback(name: str, inputs: Any, parameters: Any, rng: np.random.Generator, lead=()):
+    """Hold a pullback against central differences of the forward function."""
+    op = OPS[name]
+    output = op.forward(inputs, parameters)
+    cotangent = rng.standard_normal(np.broadcast_shapes(output.shape, (*lead, 1)))
+    for_inputs, for_parameters = op.pullback(cotangent, inputs, output, parameters)
+
+    assert len(for_inputs) == len(inputs)
+    for j, u in enumerate(inputs):
+
+        def of_input(x, j=j):
+            return op.forward((*inputs[:j], x, *inputs[j + 1 :]), parameters)
+
+        expected = difference_quotients(of_input, u, cotangent)
+        assert_close(for_inputs[j], expected, 1e-7, f"{name}, cotangent of input {j}")
+    for key, gradient in for_parameters.items():
+
+        def of_parameter(x, key=key):
+            return op.forward(inputs, {**parameters, key: x})
+
+        value = np.asarray(parameters[key], float)
+        expected = difference_quotients(of_parameter, value, cotangent)
+        assert_close(gradient, expected, 1e-7, f"{name}, cotangent of {key}")
+
+
+@pytest.mark.parametrize("name", OPS)
+@given(seed=seeds, leading=leading_axes, width=widths)
+@repeatable
+def test_pullback_equals_finite_differences_of_forward(name, seed, leading, width):
+    rng = np.random.default_rng(seed)
+    inputs, parameters = case(name, rng, leading, width)
+    check_pullback(name, inputs, parameters, rng, leading)
+
+
+PARAMETERS = {"matvec": {"K"}, "scale": {"k"}, "constant": {"value"}, "delay": {"x0"}}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_pullback_gives_cotangents_of_the_trainable_parameters(name):
+    inputs, parameters = case(name, np.random.default_rng(0), (3,), 2)
+    output = OPS[name].forward(inputs, parameters)
+    _, gradients = OPS[name].pullback(np.ones(output.shape), inputs, output, parameters)
+    assert set(gradients) == PARAMETERS.get(name, set())
+
+
+def test_pullback_sums_over_every_axis_that_was_repeated():
+    rng = np.random.default_rng(1)
+    wide, narrow, steady = rng.standard_normal((5, 3)), rng.standard_normal((5, 1)), np.ones(3)
+    for u in [(wide, narrow), (narrow, wide), (wide, steady), (wide, narrow, steady)]:
+        check_pullback("add", u, {"signs": "+-+"[: len(u)]}, rng)
+    check_pullback("scale", (narrow,), {"k": rng.standard_normal(3)}, rng)
+    check_pullback("scale", (wide,), {"k": np.array(2.0)}, rng)
+    check_pullback("scale", (wide,), {"k": np.array([2.0])}, rng)
+    check_pullback("clip", (narrow,), {"low": np.array([-0.5, 0.1]), "high": 1.0}, rng)
+    check_pullback("delay", (wide,), {"x0": np.array(0.5)}, rng)
+
+
+def test_pullback_of_a_product_is_right_where_factors_are_zero():
+    rng = np.random.default_rng(2)
+    u = rng.standard_normal((3, 4, 3))
+    u[0, :, 0] = u[:, 1, 1] = u[:, 2, :] = 0
+    check_pullback("multiply", tuple(u), {}, rng)
+
+
+def test_pullback_of_a_single_sample_through_a_delay_goes_to_the_initial_value():
+    rng = np.random.default_rng(3)
+    u, x0 = rng.standard_normal((2, 1, 3)), rng.standard_normal(3)
+    check_pullback("delay", (u,), {"x0": x0}, rng)
+
+
+def test_subgradients_at_the_corners_are_the_documented_ones():
+    ybar = np.ones(3)
+    u = np.array([-1.0, 0.0, 1.0])
+    y = OPS["relu"].forward((u,), {})
+    assert_same(OPS["relu"].pullback(ybar, (u,), y, {})[0][0], [0, 0, 1], "relu")
+    bounds = {"low": -1.0, "high": 1.0}
+    y = OPS["clip"].forward((u,), bounds)
+    assert_same(OPS["clip"].pullback(ybar, (u,), y, bounds)[0][0], [1, 1, 1], "clip")
+
+
+def c_fmax(a: float, b: float) -> float:
+    return float(np.fmax(a, b))
+
+
+def c_fmin(a: float, b: float) -> float:
+    return float(np.fmin(a, b))
+
+
+def run_scalar(name: str, inputs: list[float], parameters: dict[str, float]) -> float:
+    """Evaluate the text of one element, with C's mathematical functions."""
+    text = OPS[name].scalar.format(*(f"u{j}" for j in range(len(inputs))))
+    names = {"exp": math.exp, "tanh": math.tanh, "fmax": c_fmax, "fmin": c_fmin, **parameters}
+    return eval(text, {"__builtins__": {}}, names | {f"u{j}": u for j, u in enumerate(inputs)})
+
+
+SCALARS = {
+    "add": (2, {}, {"signs": "++"}),
+    "multiply": (2, {}, {}),
+    "scale": (1, {"k": -1.7}, {"k": -1.7}),
+    "sigmoid": (1, {}, {}),
+    "tanh": (1, {}, {}),
+    "relu": (1, {}, {}),
+    "clip": (1, {"low": -0.3, "high": 0.8}, {"low": -0.3, "high": 0.8}),
+}
+
+
+def test_the_operations_with_a_scalar_text_are_the_elementwise_ones():
+    assert {name for name, op in OPS.items() if op.scalar is not None} == set(SCALARS)
+    assert {name for name, op in OPS.items() if op.elementwise} == set(SCALARS)
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_the_scalar_text_computes_what_forward_computes(name):
+    count, in_text, in_forward = SCALARS[name]
+    values = np.concatenate([np.random.default_rng(4).normal(0, 3, 200), [0.0, -0.0, 50.0, -50.0]])
+    inputs = tuple(np.roll(values, j) for j in range(count))
+    expected = OPS[name].forward(inputs, in_forward)
+    actual = [run_scalar(name, list(elements), in_text) for elements in zip(*inputs, strict=True)]
+    assert_close(np.array(actual), expected, 1e-15, name)
+
+
+SWALLOWS = pytest.mark.xfail(strict=True, reason="fmax and fmin drop NaN, NumPy's clip keeps it")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=SWALLOWS if n in ("relu", "clip") else ()) for n in SCALARS],
+)
+def test_the_scalar_text_propagates_nan_as_forward_does(name):
+    count, in_text, in_forward = SCALARS[name]
+    inputs = (np.array([math.nan]), np.array([1.0]))[:count]
+    assert np.isnan(OPS[name].forward(inputs, in_forward)).all()
+    assert math.isnan(run_scalar(name, [float(u[0]) for u in inputs], in_text))
+
+
+def depends_elementwise(name: str) -> bool:
+    """Find by perturbing whether output element j depends on input elements j alone."""
+    inputs, parameters = case(name, np.random.default_rng(5), (4,), 3)
+    before = OPS[name].forward(inputs, parameters)
+    for j, u in enumerate(inputs):
+        if u.shape != before.shape:
+            return False
+        for index in np.ndindex(u.shape):
+            changed = u.copy()
+            changed[index] = u[index] / 2 + 0.01
+            after = OPS[name].forward((*inputs[:j], changed, *inputs[j + 1 :]), parameters)
+            elsewhere = after != before
+            elsewhere[index] = False
+            if elsewhere.any():
+                return False
+    return True
+
+
+@pytest.mark.parametrize("name", [n for n in OPS if n != "constant"])
+def test_the_elementwise_flag_is_true_to_behaviour(name):
+    assert OPS[name].elementwise == depends_elementwise(name)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_single_precision_stays_single_precision_forwards_and_backwards(name):
+    inputs, parameters = case(name, np.random.default_rng(6), (3,), 2)
+    single = tuple(u.astype(np.float32) for u in inputs)
+    values = {
+        key: v.astype(np.float32) if getattr(v, "dtype", None) == np.float64 else v
+        for key, v in parameters.items()
+    }
+    output = OPS[name].forward(single, values)
+    assert output.dtype == np.float32
+    expected = OPS[name].forward(inputs, parameters)
+    assert_close(output, expected, 1e-5, f"{name} in single precision")
+    cotangents, gradients = OPS[name].pullback(np.ones_like(output), single, output, values)
+    assert {c.dtype for c in (*cotangents, *gradients.values())} <= {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_saturates_without_overflow_or_warning(dtype):
+    u = np.array([-1e4, -100, 0, 100, 1e4], dtype)
+    with warnings.catch_warnings(), np.errstate(over="raise", invalid="raise", divide="raise"):
+        warnings.simplefilter("error")
+        y = OPS["sigmoid"].forward((u,), {})
+        ubar = OPS["sigmoid"].pullback(np.ones_like(y), (u,), y, {})[0][0]
+    assert y.dtype == dtype
+    assert_close(y, np.array([0, 0, 0.5, 1, 1], dtype), 1e-30, "sigmoid")
+    assert_close(ubar, np.array([0, 0, 0.25, 0, 0], dtype), 1e-30, "its gradient")
