@@ -1,10 +1,10 @@
-"""What several test files share: random networks, comparisons that print, small model files."""
+"""What several test files share: comparisons that print, expected errors, small diagrams."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from bdsim.blockdiagram import BlockDiagram
 from hypothesis import settings
 from hypothesis import strategies as st
 
-import lstmsim as ls
 from lstmsim import host
 
 #: For property tests: repeatable, and without a deadline that a busy machine would miss.
@@ -24,59 +23,6 @@ seeds = st.integers(0, 2**32 - 1)
 widths = st.integers(1, 5)
 #: Axes before the width: samples, or sequences of a batch and samples.
 leading_axes = st.lists(st.integers(1, 4), min_size=0, max_size=2).map(tuple)
-
-
-def random_layer(
-    rng: np.random.Generator, units: int = 3, inputs: int = 4, name: str = ""
-) -> ls.LSTM:
-    """Return a layer with weights N(0, 1)/√N, for which two correct runs do not part."""
-    return ls.LSTM(
-        rng.standard_normal((4 * units, inputs)) / np.sqrt(inputs),
-        rng.standard_normal((4 * units, units)) / np.sqrt(units),
-        rng.standard_normal(4 * units),
-        h0=rng.uniform(-0.9, 0.9, units),
-        c0=rng.standard_normal(units),
-        name=name,
-    )
-
-
-def random_network(
-    rng: np.random.Generator,
-    units: Sequence[int] = (3,),
-    inputs: int = 4,
-    outputs: int | None = 2,
-    bias: bool = False,
-    Ts: float = 0.1,
-) -> ls.Network:
-    """Return a network of LSTM layers, with a dense head unless `outputs` is None."""
-    layers: list[ls.LSTM | ls.Dense] = []
-    width = inputs
-    for n in units:
-        layers.append(random_layer(rng, n, width))
-        width = n
-    if outputs is not None:
-        F = rng.standard_normal((outputs, width))
-        layers.append(ls.Dense(F, rng.standard_normal(outputs) if bias else None))
-    return ls.Network(layers, Ts=Ts)
-
-
-def random_input(rng: np.random.Generator, network: ls.Network, samples: int = 12) -> np.ndarray:
-    """Return an input of shape (samples, Ni)."""
-    return rng.standard_normal((samples, network.n_inputs))
-
-
-def workspace_of(network: ls.Network) -> dict[str, Any]:
-    """Return a network's arrays by the names that model files use."""
-    workspace: dict[str, Any] = {"Ts": network.Ts}
-    several = len(network.recurrent) > 1
-    for number, layer in enumerate(network.recurrent, start=1):
-        for name in ("W", "R", "b", "h0", "c0"):
-            workspace[f"{name}{number if several else ''}"] = getattr(layer, name)
-    if network.head is not None:
-        workspace["F"] = network.head.F
-        if network.head.bias is not None:
-            workspace["bF"] = network.head.bias
-    return workspace
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") -> None:

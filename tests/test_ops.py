@@ -108,13 +108,15 @@ BY_HAND = [
 
 
 @pytest.mark.parametrize(("name", "inputs", "parameters", "expected"), BY_HAND)
-def test_forward_gives_the_values_worked_out_by_hand(name, inputs, parameters, expected):
+def test_forward_gives_the_values_worked_out_by_hand(
+    name: str, inputs: list[Any], parameters: dict[str, Any], expected: Any
+) -> None:
     arrays = tuple(np.array(u, float) for u in inputs)
     values = {key: np.array(v) if isinstance(v, list) else v for key, v in parameters.items()}
     assert_close(OPS[name].forward(arrays, values), np.array(expected, float), 1e-15, name)
 
 
-def test_every_operation_has_values_by_hand_and_an_independent_formula():
+def test_every_operation_has_values_by_hand_and_an_independent_formula() -> None:
     assert {name for name, *_ in BY_HAND} == set(OPS)
     assert set(FORMULAS) == set(OPS)
     assert all(op.name == name for name, op in OPS.items())
@@ -123,7 +125,9 @@ def test_every_operation_has_values_by_hand_and_an_independent_formula():
 @pytest.mark.parametrize("name", OPS)
 @given(seed=seeds, leading=leading_axes, width=widths)
 @repeatable
-def test_forward_equals_an_independent_formula(name, seed, leading, width):
+def test_forward_equals_an_independent_formula(
+    name: str, seed: int, leading: tuple[int, ...], width: int
+) -> None:
     inputs, parameters = case(name, np.random.default_rng(seed), leading, width)
     expected = FORMULAS[name](*inputs, **parameters)
     assert_close(OPS[name].forward(inputs, parameters), expected, 1e-14, name)
@@ -132,7 +136,9 @@ def test_forward_equals_an_independent_formula(name, seed, leading, width):
 @pytest.mark.parametrize("name", OPS)
 @given(seed=seeds, leading=leading_axes, width=widths)
 @repeatable
-def test_an_operation_leaves_its_inputs_and_parameters_alone(name, seed, leading, width):
+def test_an_operation_leaves_its_inputs_and_parameters_alone(
+    name: str, seed: int, leading: tuple[int, ...], width: int
+) -> None:
     inputs, parameters = case(name, np.random.default_rng(seed), leading, width)
     for array in (*inputs, *parameters.values()):
         if isinstance(array, np.ndarray):
@@ -141,7 +147,9 @@ def test_an_operation_leaves_its_inputs_and_parameters_alone(name, seed, leading
     OPS[name].pullback(np.ones(output.shape), inputs, output, parameters)
 
 
-def check_pullback(name: str, inputs: Any, parameters: Any, rng: np.random.Generator, lead=()):
+def check_pullback(
+    name: str, inputs: Any, parameters: Any, rng: np.random.Generator, lead: Any = ()
+) -> None:
     """Hold a pullback against central differences of the forward function."""
     op = OPS[name]
     output = op.forward(inputs, parameters)
@@ -169,7 +177,9 @@ def check_pullback(name: str, inputs: Any, parameters: Any, rng: np.random.Gener
 @pytest.mark.parametrize("name", OPS)
 @given(seed=seeds, leading=leading_axes, width=widths)
 @repeatable
-def test_pullback_equals_finite_differences_of_forward(name, seed, leading, width):
+def test_pullback_equals_finite_differences_of_forward(
+    name: str, seed: int, leading: tuple[int, ...], width: int
+) -> None:
     rng = np.random.default_rng(seed)
     inputs, parameters = case(name, rng, leading, width)
     check_pullback(name, inputs, parameters, rng, leading)
@@ -179,14 +189,14 @@ PARAMETERS = {"matvec": {"K"}, "scale": {"k"}, "constant": {"value"}, "delay": {
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_pullback_gives_cotangents_of_the_trainable_parameters(name):
+def test_pullback_gives_cotangents_of_the_trainable_parameters(name: str) -> None:
     inputs, parameters = case(name, np.random.default_rng(0), (3,), 2)
     output = OPS[name].forward(inputs, parameters)
     _, gradients = OPS[name].pullback(np.ones(output.shape), inputs, output, parameters)
     assert set(gradients) == PARAMETERS.get(name, set())
 
 
-def test_pullback_sums_over_every_axis_that_was_repeated():
+def test_pullback_sums_over_every_axis_that_was_repeated() -> None:
     rng = np.random.default_rng(1)
     wide, narrow, steady = rng.standard_normal((5, 3)), rng.standard_normal((5, 1)), np.ones(3)
     for u in [(wide, narrow), (narrow, wide), (wide, steady), (wide, narrow, steady)]:
@@ -198,20 +208,20 @@ def test_pullback_sums_over_every_axis_that_was_repeated():
     check_pullback("delay", (wide,), {"x0": np.array(0.5)}, rng)
 
 
-def test_pullback_of_a_product_is_right_where_factors_are_zero():
+def test_pullback_of_a_product_is_right_where_factors_are_zero() -> None:
     rng = np.random.default_rng(2)
     u = rng.standard_normal((3, 4, 3))
     u[0, :, 0] = u[:, 1, 1] = u[:, 2, :] = 0
     check_pullback("multiply", tuple(u), {}, rng)
 
 
-def test_pullback_of_a_single_sample_through_a_delay_goes_to_the_initial_value():
+def test_pullback_of_a_single_sample_through_a_delay_goes_to_the_initial_value() -> None:
     rng = np.random.default_rng(3)
     u, x0 = rng.standard_normal((2, 1, 3)), rng.standard_normal(3)
     check_pullback("delay", (u,), {"x0": x0}, rng)
 
 
-def test_subgradients_at_the_corners_are_the_documented_ones():
+def test_subgradients_at_the_corners_are_the_documented_ones() -> None:
     ybar = np.ones(3)
     u = np.array([-1.0, 0.0, 1.0])
     y = OPS["relu"].forward((u,), {})
@@ -247,13 +257,13 @@ SCALARS = {
 }
 
 
-def test_the_operations_with_a_scalar_text_are_the_elementwise_ones():
+def test_the_operations_with_a_scalar_text_are_the_elementwise_ones() -> None:
     assert {name for name, op in OPS.items() if op.scalar is not None} == set(SCALARS)
     assert {name for name, op in OPS.items() if op.elementwise} == set(SCALARS)
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_the_scalar_text_computes_what_forward_computes(name):
+def test_the_scalar_text_computes_what_forward_computes(name: str) -> None:
     count, in_text, in_forward = SCALARS[name]
     values = np.concatenate([np.random.default_rng(4).normal(0, 3, 200), [0.0, -0.0, 50.0, -50.0]])
     inputs = tuple(np.roll(values, j) for j in range(count))
@@ -269,7 +279,7 @@ SWALLOWS = pytest.mark.xfail(strict=True, reason="fmax and fmin drop NaN, NumPy'
     "name",
     [pytest.param(n, marks=SWALLOWS if n in ("relu", "clip") else ()) for n in SCALARS],
 )
-def test_the_scalar_text_propagates_nan_as_forward_does(name):
+def test_the_scalar_text_propagates_nan_as_forward_does(name: str) -> None:
     count, in_text, in_forward = SCALARS[name]
     inputs = (np.array([math.nan]), np.array([1.0]))[:count]
     assert np.isnan(OPS[name].forward(inputs, in_forward)).all()
@@ -295,12 +305,12 @@ def depends_elementwise(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", [n for n in OPS if n != "constant"])
-def test_the_elementwise_flag_is_true_to_behaviour(name):
+def test_the_elementwise_flag_is_true_to_behaviour(name: str) -> None:
     assert OPS[name].elementwise == depends_elementwise(name)
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_single_precision_stays_single_precision_forwards_and_backwards(name):
+def test_single_precision_stays_single_precision_forwards_and_backwards(name: str) -> None:
     inputs, parameters = case(name, np.random.default_rng(6), (3,), 2)
     single = tuple(u.astype(np.float32) for u in inputs)
     values = {
@@ -316,7 +326,7 @@ def test_single_precision_stays_single_precision_forwards_and_backwards(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_saturates_without_overflow_or_warning(dtype):
+def test_sigmoid_saturates_without_overflow_or_warning(dtype: type) -> None:
     u = np.array([-1e4, -100, 0, 100, 1e4], dtype)
     with warnings.catch_warnings(), np.errstate(over="raise", invalid="raise", divide="raise"):
         warnings.simplefilter("error")

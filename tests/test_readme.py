@@ -29,7 +29,7 @@ def test_each_command_is_one_line_that_makes_its_own_environment(marker: str) ->
 
 def test_the_readme_has_its_examples() -> None:
     assert len(EXAMPLES) == 2
-    assert len(EXAMPLES[0].strip().splitlines()) == 11, "ten lines and a blank one"
+    assert len(EXAMPLES[0].strip().splitlines()) <= 10
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["build and check", "wire by hand"])
