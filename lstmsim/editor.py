@@ -12,6 +12,11 @@ from lstmsim.errors import MissingExtraError
 from lstmsim.files import existing
 
 
+def editor_installed() -> bool:
+    """Whether bdedit can start: it comes with bdsim, but Qt with bdsim's extra alone."""
+    return all(importlib.util.find_spec(name) is not None for name in ("bdedit", "PySide6"))
+
+
 def editor_environment() -> dict[str, str]:
     """Return the environment in which bdedit finds this package's blocks.
 
@@ -46,10 +51,10 @@ def edit(model: str | os.PathLike[str], *options: str) -> int:
         If bdedit is not installed; the message says how to install it.
     """
     file = existing(model, "the model file")
-    if importlib.util.find_spec("bdedit") is None:
+    if not editor_installed():
         raise MissingExtraError(
             "the editor is not installed",
-            given="no module bdedit",
+            given="no modules bdedit and PySide6",
             expected="the extra `editor`",
             mend=f'{sys.executable} -m pip install "bdsim[bdedit]"',
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,13 +12,11 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.editor import edit, editor_environment
+from lstmsim.editor import edit, editor_environment, editor_installed
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("bdedit") is None, reason="the extra `editor` is not installed"
-    ),
+    pytest.mark.skipif(not editor_installed(), reason="the extra `editor` is not installed"),
 ]
 
 #: Opens a model in bdedit's own window class, and saves it under another name.
