@@ -21,6 +21,7 @@ from bdsim.exceptions import BlockRuntimeError
 
 from lstmsim.blocks._signals import place
 from lstmsim.blocks.fromworkspace import FromWorkspace
+from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.errors import AlgebraicLoopError, DiagramError, LstmsimError
 
 
@@ -98,17 +99,18 @@ def check_names(bd: BlockDiagram) -> None:
     Raises
     ------
     DiagramError
-        If a name has a slash in it, is empty, is `time`, or stands for two signals.
+        If a name has a slash or an unprintable character in it, is empty, is `time`, or stands
+        for two signals.
     """
     seen: dict[str, str] = {"time": "the time axis"}
     for block in bd.blocklist:
         name = str(block.name)
-        if "/" in name or not name.strip():
+        if "/" in name or not name.isprintable() or not name.strip() or name in (".", ".."):
             raise DiagramError(
                 "a block's name cannot be the name of a signal",
                 where=place(block),
                 given=repr(name),
-                expected="a name without a slash",
+                expected="a name of printable characters without a slash",
                 mend="rename the block: trace files keep a signal under its block's name",
             )
         finals = [f"{name}_final"] if block.blockclass == "sampled" else []
@@ -217,6 +219,9 @@ def check_signals(bd: BlockDiagram) -> dict[str, int]:
         states = bd.initial_state_map()
         bd.evaluate(states, 0.0, sinks=False)
         bd.next(0.0, states)
+    for block in bd.blocklist:
+        if isinstance(block, ToWorkspace):
+            block.clear()
     widths = {}
     for name, (block, port) in signal_ports(bd).items():
         value = np.asarray(block.outport_value(port))

@@ -7,8 +7,9 @@ sequences of a batch) are carried along.  For each operation the table holds
 - `pullback`, the vector-Jacobian product: from the cotangent of the output to those of the
   inputs and of the parameters, ȳ ↦ (∂y/∂u)ᵀ ȳ, (∂y/∂p)ᵀ ȳ;
 - `scalar`, the text of one element, from which kernels are written: `{0}`, `{1}` … stand for
-  the inputs' elements; `exp`, `tanh`, `fmin`, `fmax` for the mathematical functions.  It is
-  None for the operations that mix elements or samples, whose loops an engine writes itself.
+  the inputs' elements; `exp` and `tanh` for the mathematical functions, `minimum` and `maximum`
+  for NumPy's, which keep NaN.  It is None for the operations that mix elements or samples:
+  their loops an engine writes itself.
 
 >>> import numpy as np
 >>> OPS["multiply"].forward((np.array([1.0, 2.0]), np.array([3.0, 4.0])), {})
@@ -234,8 +235,8 @@ OPS: dict[str, Op] = {
         Op("scale", _scale, _scale_pullback, "k * {0}", elementwise=True),
         Op("sigmoid", _sigmoid, _sigmoid_pullback, "1 / (1 + exp(-{0}))", elementwise=True),
         Op("tanh", _tanh, _tanh_pullback, "tanh({0})", elementwise=True),
-        Op("relu", _relu, _relu_pullback, "fmax({0}, 0)", elementwise=True),
-        Op("clip", _clip, _clip_pullback, "fmin(fmax({0}, low), high)", elementwise=True),
+        Op("relu", _relu, _relu_pullback, "maximum({0}, 0)", elementwise=True),
+        Op("clip", _clip, _clip_pullback, "minimum(maximum({0}, low), high)", elementwise=True),
         Op("constant", _constant, _constant_pullback),
         Op("delay", _delay, _delay_pullback),
         Op("concatenate", _concatenate, _concatenate_pullback),

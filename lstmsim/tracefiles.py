@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -60,7 +62,9 @@ def save_traces(traces: xr.Dataset, path: str | os.PathLike[str]) -> None:
         else:
             # No fill value: a NaN is a NaN, and a file without one reads back the same.
             encoding = {name: {"_FillValue": None} for name in traces.variables}
-            traces.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+            # Made in memory: HDF5 itself cannot end a file on a disk that is full.
+            content = traces.to_netcdf(engine="h5netcdf", encoding=encoding)
+            temporary.write_bytes(content)
 
 
 def load_traces(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -104,6 +108,7 @@ def _write_csv(traces: xr.Dataset, file: Path) -> None:
     over_time = [str(n) for n, a in traces.data_vars.items() if "time" in a.dims]
     rest = {str(n): a for n, a in traces.data_vars.items() if "time" not in a.dims}
     head = {
+        "samples": traces.sizes["time"],
         "attrs": {k: _plain(v) for k, v in traces.attrs.items()},
         "signals": {
             n: [traces[n].dims[1], traces[n].shape[1], str(traces[n].dtype)] for n in over_time
@@ -115,7 +120,7 @@ def _write_csv(traces: xr.Dataset, file: Path) -> None:
     table = np.concatenate(columns, axis=1)
     with file.open("w", encoding="utf-8") as out:
         out.write(_CSV_MARK + json.dumps(head) + "\n")
-        out.write(",".join(["time", *names]) + "\n")
+        csv.writer(out, lineterminator="\n").writerow(["time", *names])
         np.savetxt(out, table, fmt="%.17g", delimiter=",")
 
 
@@ -124,20 +129,23 @@ def _plain(value: Any) -> Any:
 
 
 def _read_csv(file: Path) -> xr.Dataset:
-    with file.open(encoding="utf-8") as lines:
-        first = lines.readline()
-        if not first.startswith(_CSV_MARK):
-            raise ValueError("the first line is not that of a trace file")
-        head = json.loads(first.removeprefix(_CSV_MARK))
-        lines.readline()
-        table = np.loadtxt(lines, delimiter=",", ndmin=2)
+    text = file.read_text(encoding="utf-8")
+    first, _, rest = text.partition("\n")
+    if not first.startswith(_CSV_MARK):
+        raise ValueError("the first line is not that of a trace file")
+    head = json.loads(first.removeprefix(_CSV_MARK))
+    _names, *rows = csv.reader(io.StringIO(rest))
+    table = np.array([[float(cell) for cell in row] for row in rows], ndmin=2)
+    columns = 1 + sum(width for _, width, _ in head["signals"].values())
+    if table.shape != (head["samples"], columns) or not text.endswith("\n"):
+        raise ValueError(
+            f"{table.shape[0]} samples of {table.shape[1]} columns; it was saved with "
+            f"{head['samples']} of {columns}"
+        )
     variables: dict[str, Any] = {}
     column = 1
     for name, (dimension, width, dtype) in head["signals"].items():
-        values = table[:, column : column + width].astype(dtype)
-        if values.shape[1] != width:
-            raise ValueError("columns are missing")
-        variables[name] = (("time", dimension), values)
+        variables[name] = (("time", dimension), table[:, column : column + width].astype(dtype))
         column += width
     for name, (dims, dtype, values) in head["finals"].items():
         variables[name] = (tuple(dims), np.array(values, dtype))

@@ -7,6 +7,7 @@ A workspace has the names ``W R b h0 c0 F Ts`` for one layer with a dense head, 
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,17 +119,16 @@ def _damaged(file: Path, expected: str, error: Exception) -> DataFileError:
 
 def _read_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        loaded = np.load(file, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("one array, not several by name")
-        with loaded:
+        if not zipfile.is_zipfile(file):
+            raise zipfile.BadZipFile("this is not a zip archive, as .npz files are")
+        with np.load(file, allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files}
     except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         if "pickle" in str(error).lower():
             raise DataFileError(
-                "the workspace file holds pickled objects, or is damaged",
+                "the workspace file holds pickled objects",
                 where=str(file),
-                given=str(error),
+                given="an array of objects",
                 expected="arrays of numbers: a pickle can run any code when it is read",
                 mend="save plain arrays: np.savez(file, W=np.asarray(W, float), ...)",
             ) from None
@@ -185,7 +185,7 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # Python's own: 2_000
 
 
 def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
@@ -226,6 +226,21 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
             expected="W R b h0 c0, or W1 R1 b1 h01 c01, W2 …",
         )
     suffixes = numbers or [""]
+    beyond = sorted(n for n in workspace if re.fullmatch(r"W[0-9]+", n) and n[1:] not in suffixes)
+    if beyond and "W" not in workspace:
+        raise InvalidValueError(
+            "the numbers of the stack's layers have a gap",
+            where="the workspace",
+            given=", ".join([*(f"W{s}" for s in numbers), *beyond]),
+            expected="W1, W2, W3 … without a gap",
+        )
+    if "bF" in workspace and "F" not in workspace:
+        raise InvalidValueError(
+            "the workspace has the bias of a dense layer, but not its gain",
+            where="the workspace",
+            given="bF",
+            expected="F and bF, or neither",
+        )
     wanted = [f"{name}{s}" for s in suffixes for name in ("W", "R", "b", "h0", "c0")]
     missing = [name for name in [*wanted, "Ts"] if name not in workspace]
     if missing:

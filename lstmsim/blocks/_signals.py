@@ -34,8 +34,8 @@ def signal(value: Any, block: Any, port: int) -> npt.NDArray[Any]:
     if type(value) is np.ndarray and value.ndim == 1:
         return value
     array = np.asarray(value)
-    if array.ndim == 0:
-        return array.reshape(1)
+    if array.ndim <= 1:
+        return array.reshape(-1)
     raise ShapeError(
         "a wire carries a matrix",
         where=place(block, port),
@@ -73,7 +73,8 @@ def checked_clock(clock: Any, where: str) -> Clock:
 
 def checked_count(n: Any, name: str, least: int, where: str) -> int:
     """Return a whole number that is not less than the least."""
-    if isinstance(n, bool) or not isinstance(n, int | float | np.integer) or n != int(n):
+    whole = isinstance(n, int | float | np.integer) and float(n).is_integer()
+    if isinstance(n, bool) or not whole:
         raise InvalidTypeError(
             f"{name} is not a whole number",
             where=where,

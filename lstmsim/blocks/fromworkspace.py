@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bdsim.components import Clock, SampledBlock
 
 from lstmsim.arrays import FloatArray, real_array
-from lstmsim.blocks._signals import checked_clock, label, place
+from lstmsim.blocks._signals import checked_clock, checked_count, label, place
 from lstmsim.errors import InvalidValueError, ShapeError
 
 
@@ -34,10 +34,10 @@ class FromWorkspace(SampledBlock):
     Raises
     ------
     ShapeError
-        If `values` is empty or has more than two dimensions.
+        If `values` is empty or has more than two dimensions, or `width` is not its width.
     InvalidTypeError, InvalidValueError
-        If there is no clock, or `values` holds anything but finite real numbers; at run, if
-        there are no values, or the run is longer than they are.
+        If there is no clock, `width` is not a whole number ≥ 1, or `values` holds anything but
+        finite real numbers; at run, if there are no values, or the run is longer than they are.
     """
 
     nin = 0
@@ -62,8 +62,17 @@ class FromWorkspace(SampledBlock):
         :type blockargs: dict
         """
         where = label("FROMWORKSPACE", blockargs)
+        if width is not None:
+            width = checked_count(width, "width", 1, where)
         super().__init__(clock=checked_clock(clock, where), ndstates=1, **blockargs)
         self.values = values
+        if self._values is not None and width not in (None, self._values.shape[1]):
+            raise ShapeError(
+                "the width is not that of the values",
+                where=where,
+                given=f"width={width}, values of shape {self._values.shape}",
+                expected=f"width={self._values.shape[1]}, or none: values have their own",
+            )
         self.width = width
         #: Called with the number of samples done after each one; for progress displays.
         self.on_sample: Callable[[int], None] | None = None

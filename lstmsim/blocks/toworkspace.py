@@ -53,9 +53,13 @@ class ToWorkspace(SampledBlock):
             return np.zeros((0, 0))
         return np.stack(list(self._kept.values()))
 
+    def clear(self) -> None:
+        """Forget the samples that were kept."""
+        self._kept = {}
+
     def start(self, simstate: Any) -> None:
         """Forget the samples of the run before."""
-        self._kept = {}
+        self.clear()
 
     def output(self, t: float, u: list[Any], x: npt.NDArray[np.float64]) -> list[Any]:
         """Return nothing: a sink has no output."""
