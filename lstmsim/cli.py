@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from lstmsim.arrays import count
 from lstmsim.errors import LstmsimError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_out = Console(highlight=False)
+# Without a terminal there is no width to fit: a table is printed whole.
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 _err = Console(stderr=True, highlight=False)
 
 Model = Annotated[
@@ -164,8 +166,8 @@ def run(
         print(json.dumps(summary, indent=2))
     elif not quiet:
         _out.print(
-            f"{Path(model).name}: {traces.sizes['time']} samples of "
-            f"{float(traces.attrs['Ts']):g} s, {len(signal_names(traces))} signals",
+            f"{Path(model).name}: {count(traces.sizes['time'], 'sample')} of "
+            f"{float(traces.attrs['Ts']):g} s, {count(len(signal_names(traces)), 'signal')}",
             markup=False,
         )
         if "y" in traces:

@@ -53,6 +53,7 @@ _CONSTANTS = {"pi": math.pi, "inf": math.inf}
 _MAX_LENGTH = 20_000
 _MAX_ELEMENTS = 10**8
 _MAX_EXPONENT = 64
+_MAX_DEPTH = 100
 
 ALLOWED = (
     "names of the workspace, numbers, indexing, slices, + - * / // % ** @, "
@@ -111,7 +112,10 @@ def parse(text: str, where: str) -> ast.expr:
     return tree
 
 
-def _check(node: ast.AST, text: str, where: str) -> None:
+def _check(node: ast.AST, text: str, where: str, depth: int = 0) -> None:
+    if depth > _MAX_DEPTH:
+        raise _refuse(text, f"the expression is nested deeper than {_MAX_DEPTH} levels", where)
+    depth += 1
     match node:
         case ast.Name():
             pass
@@ -122,24 +126,24 @@ def _check(node: ast.AST, text: str, where: str) -> None:
         case ast.Constant():
             raise _refuse(text, "the expression has a constant that is no number", where)
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
-            _check(operand, text, where)
+            _check(operand, text, where, depth)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            _check(left, text, where)
-            _check(right, text, where)
+            _check(left, text, where, depth)
+            _check(right, text, where, depth)
         case ast.Subscript(value=value, slice=index):
-            _check(value, text, where)
+            _check(value, text, where, depth)
             for part in index.elts if isinstance(index, ast.Tuple) else [index]:
-                _check(part, text, where)
+                _check(part, text, where, depth)
         case ast.Slice(lower=lower, upper=upper, step=step):
             for bound in (lower, upper, step):
                 if bound is not None:
-                    _check(bound, text, where)
+                    _check(bound, text, where, depth)
         case ast.Call(func=function, args=arguments, keywords=[]):
             name = _function_name(function)
             if name not in _FUNCTIONS:
                 raise _refuse(text, "the expression calls something that is not allowed", where)
             for argument in arguments:
-                _check_argument(argument, text, where)
+                _check_argument(argument, text, where, depth)
         case ast.Call():
             raise _refuse(text, "the expression calls something that is not allowed", where)
         case _:
@@ -150,13 +154,13 @@ def _check(node: ast.AST, text: str, where: str) -> None:
             )
 
 
-def _check_argument(node: ast.AST, text: str, where: str) -> None:
+def _check_argument(node: ast.AST, text: str, where: str, depth: int) -> None:
     # Lists and tuples stand only here: for the rows of an array, or the sizes of zeros.
     if isinstance(node, ast.List | ast.Tuple):
         for element in node.elts:
-            _check_argument(element, text, where)
+            _check_argument(element, text, where, depth + 1)
     else:
-        _check(node, text, where)
+        _check(node, text, where, depth)
 
 
 def names(tree: ast.expr) -> set[str]:
@@ -188,7 +192,9 @@ def evaluate(tree: ast.expr, workspace: Mapping[str, Any], text: str, where: str
             mend=f"add {', '.join(missing)} to the workspace",
         )
     try:
-        return _value(tree, workspace)
+        # Whether what comes out is finite is for the parameter's own check.
+        with np.errstate(all="ignore"):
+            return _value(tree, workspace)
     except ExpressionError:
         raise
     except (ArithmeticError, IndexError, MemoryError, TypeError, ValueError) as error:
@@ -233,10 +239,8 @@ def _value(node: ast.AST | None, workspace: Mapping[str, Any]) -> Any:
             name = _function_name(function) or ""
             values = [_value(argument, workspace) for argument in arguments]
             if name in ("zeros", "ones", "eye"):
-                sizes = values[0] if name != "eye" and len(values) == 1 else values
-                if math.prod(float(n) for n in np.atleast_1d(sizes)) > _MAX_ELEMENTS:
-                    raise ValueError(f"more than {_MAX_ELEMENTS} elements")
-                if name == "eye" and len(values) == 1 and float(values[0]) ** 2 > _MAX_ELEMENTS:
+                sizes = [*values, *values][:2] if name == "eye" else values[:1]
+                if math.prod(float(n) for n in np.ravel(sizes)) > _MAX_ELEMENTS:
                     raise ValueError(f"more than {_MAX_ELEMENTS} elements")
             return _FUNCTIONS[name](*values)
         case _:

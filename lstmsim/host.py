@@ -24,6 +24,9 @@ from lstmsim.blocks.fromworkspace import FromWorkspace
 from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.errors import AlgebraicLoopError, DiagramError, LstmsimError
 
+#: bdsim takes events within 1e-6 s of one another for one.
+_MERGED = 2e-6
+
 
 @functools.cache
 def simulator() -> BDSim:
@@ -151,7 +154,8 @@ def clocks(bd: BlockDiagram) -> list[Clock]:
     Raises
     ------
     DiagramError
-        If two have one name, or a period is not a whole multiple of the fastest one.
+        If two have one name, a period is not a whole multiple of the fastest one, or several
+        are too fast for bdsim.
     """
     used = sorted((c for c in bd.clocklist if c.blocklist), key=lambda clock: clock.T)
     names = [clock.name for clock in used]
@@ -161,6 +165,14 @@ def clocks(bd: BlockDiagram) -> list[Clock]:
             where="the diagram",
             given=", ".join(names),
             mend="give each clock a name of its own: bd.clock(Ts, name=...)",
+        )
+    if len(used) > 1 and used[0].T < _MERGED:
+        raise DiagramError(
+            "the clocks are too fast to be told apart",
+            where=f"clock {used[0].name!r}",
+            given=f"a period of {used[0].T:g} s beside another clock",
+            expected=f"at least {_MERGED:g} s: bdsim merges events within 1e-6 s",
+            mend="put all blocks on one clock, or scale the time",
         )
     for clock in used[1:]:
         ratio = clock.T / used[0].T

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
+from lstmsim import host
 from lstmsim.arrays import FloatArray, sample_time
 from lstmsim.blocks.fromworkspace import sample_rows
 from lstmsim.errors import DataFileError, DiagramError, InvalidTypeError, InvalidValueError
@@ -283,7 +284,7 @@ def check_diagram_is_network(diagram: BlockDiagram, network: Network) -> None:
 
 def _contents(diagram: BlockDiagram) -> dict[str, Any]:
     """Return blocks, parameters and wires of a diagram in a form that can be compared."""
-    contents: dict[str, Any] = {}
+    contents: dict[str, Any] = {"sample time": [clock.T for clock in host.clocks(diagram)]}
     for block in diagram.blocklist:
         kind = str(block.type).upper()
         parameters = BLOCKS.get(kind, {})

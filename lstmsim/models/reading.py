@@ -203,10 +203,9 @@ def _checked_workspace(workspace: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
     kind, title = block.get("block_type"), block.get("title", "")
-    kind = kind.upper() if isinstance(kind, str) else kind
     where = f"block {title!r}"
-    if kind not in BLOCKS and kind not in SKIPPED:
-        instead = INSTEAD.get(str(kind))
+    if not isinstance(kind, str) or kind.upper() not in BLOCKS.keys() | SKIPPED:
+        instead = INSTEAD.get(str(kind).upper())
         raise _bad_file(
             file,
             "the model has a block that is not known",
@@ -215,18 +214,28 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
             expected=", ".join(BLOCKS),
             mend=f"use {instead}" if instead else "use blocks of this list",
         )
+    kind = kind.upper()
     try:
         inputs = [int(s["id"]) for s in sorted(block.get("inputs", []), key=_index)]
         outputs = [int(s["id"]) for s in sorted(block.get("outputs", []), key=_index)]
         pos = (float(block.get("pos_x", 0)), float(block.get("pos_y", 0)))
         pairs = block.get("parameters", [])
         given = {str(name): value for name, value in pairs}
-    except (TypeError, ValueError, KeyError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _bad_file(
             file, "a block of the file is damaged", f"{type(error).__name__}: {error}", where=where
         ) from None
+    if kind == "CONNECTOR" and (len(inputs), len(outputs)) != (1, 1):
+        raise _bad_file(
+            file,
+            "a connector does not lead from one wire to others",
+            f"{len(inputs)} inputs and {len(outputs)} outputs",
+            expected="one input and one output",
+        )
     if kind in SKIPPED:
-        return Entry(kind, str(title), pos, inputs, outputs, {}, {})
+        # A MAIN block starts a script; whatever sockets it has belong to no diagram.
+        ends = (inputs, outputs) if kind == "CONNECTOR" else ([], [])
+        return Entry(kind, str(title), pos, *ends, {}, {})
     if not isinstance(title, str) or not title.strip() or "/" in title:
         raise _bad_file(
             file,
@@ -256,6 +265,11 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
     return Entry(kind, title, pos, inputs, outputs, parameters, trees)
 
 
+def _socket_id(value: Any) -> int:
+    """Return an id that a wire names; whatever is none is no socket's."""
+    return value if isinstance(value, int) else -1
+
+
 def _index(socket: dict[str, Any]) -> int:
     return int(socket["index"])
 
@@ -271,10 +285,10 @@ def _wires(file: Path, entries: list[Entry], wires: list[dict[str, Any]]) -> dic
                 )
             owner[socket] = entry
     outputs = {socket for entry in entries for socket in entry.outputs}
-    through = {e.outputs[0]: e.inputs[0] for e in entries if e.kind == "CONNECTOR" and e.inputs}
+    through = {e.outputs[0]: e.inputs[0] for e in entries if e.kind == "CONNECTOR"}
     driver: dict[int, int] = {}
     for wire in wires:
-        start, end = wire.get("start_socket"), wire.get("end_socket")
+        start, end = (_socket_id(wire.get(key)) for key in ("start_socket", "end_socket"))
         # A wire may have been drawn from its end to its start.
         if start not in outputs and end in outputs:
             start, end = end, start
@@ -282,11 +296,9 @@ def _wires(file: Path, entries: list[Entry], wires: list[dict[str, Any]]) -> dic
             raise _bad_file(
                 file,
                 "a wire does not lead from an output to an input",
-                f"sockets {start!r} and {end!r}",
+                f"sockets {wire.get('start_socket')!r} and {wire.get('end_socket')!r}",
                 expected="ids of an output socket and an input socket of the blocks",
             )
-        assert isinstance(start, int)
-        assert isinstance(end, int)
         if end in driver:
             raise _bad_file(
                 file,
@@ -453,7 +465,10 @@ def _checked(kind: str, value: Any, name: str, where: str) -> Any:
 
 def _has_inf(value: Any) -> bool:
     """Whether a bound is infinite, as CLIP's may be; NaN is refused like anywhere."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return False  # ragged: that is refused as such
     return array.dtype.kind == "f" and bool(np.isinf(array).any() and not np.isnan(array).any())
 
 

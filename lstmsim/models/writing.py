@@ -185,7 +185,7 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON has it: numbers exactly, arrays as lists."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    return value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _positions(diagram: BlockDiagram) -> dict[str, tuple[float, float]]:

@@ -163,7 +163,7 @@ def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
             expected=", ".join(f".{name}" for name in sorted(known)),
         )
     with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+        figure.savefig(temporary, dpi=150, facecolor=figure.get_facecolor())
     plt.close(figure)
 
 
@@ -203,6 +203,14 @@ def _page(
             expected="traces of one sequence",
             mend="plot one of them: traces.isel(batch=0)",
         )
+    flat = [name for name, _, array in panels if array.ndim != 2]
+    if flat:
+        raise InvalidValueError(
+            "a signal has no elements over time",
+            where="plot",
+            given=f"{flat[0]} with dimensions {panels[0][2].dims}",
+            expected="signals of shape (time, width)",
+        )
     time = np.asarray(traces.time, float)
     Ts = float(traces.attrs.get("Ts", 1.0))
     edges = np.append(time, time[-1] + Ts)
@@ -219,7 +227,7 @@ def _page(
         axes = list(grid.flat)
         for axis, (name, heading, array) in zip(axes, panels, strict=False):
             values = np.asarray(array, float)
-            axis.set_title(heading)
+            axis.set_title(heading, parse_math=False)
             if values.shape[1] > MAX_LINES:
                 _heat_map(figure, axis, edges, values, name, logarithmic)
             else:
@@ -230,7 +238,7 @@ def _page(
             axis.set_xlabel("time in s")
             axis.tick_params(labelbottom=True)
         axes[0].set_xlim(edges[0], edges[-1])
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
@@ -257,14 +265,15 @@ def _stairs(
     if logarithmic:
         axis.set_yscale("log")
         axis.stairs(tolerance, edges, baseline=None, color="#888888", linewidth=1, linestyle=":")
-        largest = float(np.max(values, initial=1e-5))
-        smallest = float(np.min(values[values > 0], initial=largest))
+        finite = values[np.isfinite(values)]
+        largest = float(np.max(finite, initial=1e-5))
+        smallest = float(np.min(finite[finite > 0], initial=largest))
         axis.set_ylim(max(smallest, largest * 1e-8) / 3, largest * 30)
         axis.set_ylabel("|difference|")
         if not (values > 0).any():
             axis.text(0.02, 0.1, "equal to the last bit", transform=axis.transAxes)
     else:
-        axis.set_ylabel(name)
+        axis.set_ylabel(name, parse_math=False)
         axis.margins(y=0.12)
     if values.shape[1] > 1:
         axis.legend(
@@ -286,7 +295,7 @@ def _heat_map(
 ) -> None:
     from matplotlib.colors import LogNorm, Normalize
 
-    largest = float(np.nanmax(np.abs(values), initial=1e-30))
+    largest = float(np.max(np.abs(values[np.isfinite(values)]), initial=1e-30))
     rows = np.arange(values.shape[1] + 1) - 0.5
     if logarithmic:
         norm: Normalize = LogNorm(max(largest * 1e-6, 1e-18), max(largest, 1e-17))
@@ -299,4 +308,4 @@ def _heat_map(
     axis.grid(False)
     axis.set_ylabel("element")
     bar = figure.colorbar(mesh, ax=axis, pad=0.01)
-    bar.set_label("|difference|" if logarithmic else name)
+    bar.set_label("|difference|" if logarithmic else name, parse_math=False)
