@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# The networks here are small: the threads of BLAS would only wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +22,8 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
+from lstmsim.demo import run_demo, save_demo
+from lstmsim.traces import dataset
 
 mpl.use("Agg")
 
@@ -84,6 +92,12 @@ def case(network: ls.Network, u: npt.NDArray[np.float64]) -> Case:
     return Case(network, u, diagram, ls.simulate(diagram, u), expected)
 
 
+def made(signals: dict[str, npt.NDArray[Any]], **finals: npt.NDArray[Any]) -> xr.Dataset:
+    """Return traces of arrays, each signal with a dimension of its own."""
+    dimensions = {name: f"{name}_element" for name in [*signals, *finals]}
+    return dataset(signals, dimensions, finals=finals, Ts=0.1, engine="a test")
+
+
 @pytest.fixture(scope="session")
 def published() -> Case:
     """The published layer: 3 units, 4 inputs, 2 outputs, 51 samples."""
@@ -111,7 +125,34 @@ def chaotic() -> Case:
     return case(network, random_input(network, 300))
 
 
-ModelEdit = Callable[[dict[str, Any]], object]
+Model = dict[str, Any]
+ModelEdit = Callable[[Model], object]
+
+
+def block_of(model: Model, title: str) -> dict[str, Any]:
+    """Return the block of a model file's JSON that has a title."""
+    found: dict[str, Any] = next(b for b in model["blocks"] if b["title"] == title)
+    return found
+
+
+def socket(model: Model, title: str, side: str, port: int = 0) -> int:
+    """Return the id of one of a block's inputs or outputs."""
+    return int(block_of(model, title)[side][port]["id"])
+
+
+def rewire(model: Model, title: str, port: int, source: str) -> None:
+    """Let a block's input be driven by another block than before."""
+    end = socket(model, title, "inputs", port)
+    wire = next(w for w in model["wires"] if w["end_socket"] == end)
+    wire["start_socket"] = socket(model, source, "outputs")
+
+
+def remove_block(model: Model, title: str) -> None:
+    """Take a block and its wires out of a model file's JSON."""
+    block = block_of(model, title)
+    gone = {s["id"] for side in ("inputs", "outputs") for s in block[side]}
+    model["blocks"].remove(block)
+    model["wires"] = [w for w in model["wires"] if not gone & {w["start_socket"], w["end_socket"]}]
 
 
 @pytest.fixture
@@ -126,3 +167,49 @@ def edited_model(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call of the command line did."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Outcome]:
+    """A function that calls the command line in an empty folder, as its entry point does."""
+    from lstmsim.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["lstmsim", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        streams = capsys.readouterr()
+        status = exit_.value.code
+        assert status is None or isinstance(status, int)
+        return Outcome(status or 0, streams.out, streams.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def demo_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the demo saves."""
+    folder = tmp_path_factory.mktemp("demo")
+    save_demo(run_demo(), folder)
+    return folder
+
+
+@pytest.fixture
+def demo_folder(demo_files: Path, tmp_path: Path) -> Path:
+    """The demo's files, in a folder of the test's own."""
+    shutil.copytree(demo_files, tmp_path / "d")
+    return Path("d")

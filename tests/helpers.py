@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bdsim.blockdiagram import BlockDiagram
 from hypothesis import settings
 from hypothesis import strategies as st
 
+import lstmsim as ls
 from lstmsim import host
 
 #: For property tests: repeatable, and without a deadline that a busy machine would miss.
@@ -23,6 +24,38 @@ seeds = st.integers(0, 2**32 - 1)
 widths = st.integers(1, 5)
 #: Axes before the width: samples, or sequences of a batch and samples.
 leading_axes = st.lists(st.integers(1, 4), min_size=0, max_size=2).map(tuple)
+
+
+OpCase = tuple[tuple[np.ndarray, ...], dict[str, Any]]
+
+
+def op_case(name: str, rng: np.random.Generator, leading: tuple[int, ...], n: int) -> OpCase:
+    """Return random inputs and parameters for an operation."""
+
+    def signal(width: int = n) -> np.ndarray:
+        return rng.standard_normal((*leading, width))
+
+    match name:
+        case "matvec":
+            return (signal(),), {"K": rng.standard_normal((n + 1, n))}
+        case "add":
+            return (signal(), signal(), signal()), {"signs": "-+-"}
+        case "multiply":
+            return (signal(), signal(), signal()), {}
+        case "scale":
+            return (signal(),), {"k": rng.standard_normal(n)}
+        case "clip":
+            return (signal(),), {"low": -0.4, "high": rng.uniform(0, 1, n)}
+        case "constant":
+            return (), {"value": rng.standard_normal(n)}
+        case "delay":
+            return (rng.standard_normal((*(leading or (3,)), n)),), {"x0": rng.standard_normal(n)}
+        case "concatenate":
+            return (signal(), signal(n + 1), signal(1)), {}
+        case "take":
+            return (signal(),), {"index": rng.integers(0, n, n + 2)}
+        case _:
+            return (signal(),), {}
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") -> None:
@@ -124,3 +157,28 @@ def written(folder: Path, content: dict[str, Any] | str, name: str = "model.bd")
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
+
+
+Edit = Callable[[dict[str, Any]], object]
+
+
+def block_of(content: dict[str, Any], title: str) -> dict[str, Any]:
+    """Return the block of this title in a model file's JSON."""
+    return next(b for b in content["blocks"] if b["title"] == title)
+
+
+def parameter(title: str, name: str, value: Any) -> Edit:
+    """Return an edit that sets a block's parameter."""
+
+    def edit(content: dict[str, Any]) -> None:
+        pairs = block_of(content, title)["parameters"]
+        pairs[:] = [pair for pair in pairs if pair[0] != name] + [[name, value]]
+
+    return edit
+
+
+def load_edited(folder: Path, edit: Edit, **workspace: Any) -> Any:
+    """Load the shipped layer's model with an edit in it, over the published workspace."""
+    content = json.loads(ls.model_path("lstm_layer").read_text(encoding="utf-8"))
+    edit(content)
+    return ls.load(written(folder, content), ls.published.layer_workspace() | workspace)

@@ -185,22 +185,8 @@ for name in sys.argv[1:]:
 """
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["traces.csv", "figure.png", "model.bd"],
-        pytest.param(
-            ["traces.nc"],
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="h5py cannot close a file on a full disk: the process dies of a "
-                "segmentation fault, and the temporary file stays",
-            ),
-        ),
-    ],
-    ids=" ".join,
-)
-def test_every_writer_survives_a_disk_that_fills_up(tmp_path: Path, names: list[str]) -> None:
+def test_every_writer_survives_a_disk_that_fills_up(tmp_path: Path) -> None:
+    names = ["figure.png", "model.bd", "traces.csv", "traces.nc"]
     pytest.importorskip("resource", reason="the size of files cannot be limited here")
     for name in names:
         (tmp_path / name).write_text("as before")
