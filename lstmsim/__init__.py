@@ -7,10 +7,9 @@
 True
 """
 
-__version__ = "0.1.0"
-
 from lstmsim import errors as errors
 from lstmsim import published as published
+from lstmsim._version import __version__ as __version__
 from lstmsim.checker import check as check
 from lstmsim.host import blockdiagram as blockdiagram
 from lstmsim.layers import build as build

@@ -101,7 +101,9 @@ def sample_time(value: Any, where: str | None = None) -> float:
         raise InvalidValueError(
             "the sample time Ts is not a positive number",
             where=where,
-            given=f"Ts = {value!r}",
+            given=f"Ts = {float(array.reshape(-1)[0]):g}"
+            if array.size == 1
+            else f"Ts = {array.tolist()}",
             expected="one number > 0, in seconds",
             mend="for example Ts=0.1",
         )

@@ -93,7 +93,7 @@ def sample_count(
             where="simulate",
             given="no input, and no FROMWORKSPACE block",
             expected="a number of samples",
-            mend="simulate(diagram, samples=100)",
+            mend="simulate(diagram, samples=100), or --samples 100 on the command line",
         )
     if samples is None and len(set(lengths.values())) > 1:
         raise ShapeError(
@@ -113,6 +113,7 @@ def sample_count(
             where="samples",
             given=repr(samples),
             expected=f"a whole number from 1 to {longest}" if lengths else "a whole number ≥ 1",
+            mend="leave samples out to run all that the input has" if lengths else None,
         )
     return int(samples)
 
@@ -129,7 +130,7 @@ def stateful(diagram: BlockDiagram) -> dict[str, Block]:
 
 def start(state: State | None, Ts: float) -> int:
     """Return the number of the first sample: after the last one of the run that is continued."""
-    if not isinstance(state, xr.Dataset) or "time" not in state:
+    if not isinstance(state, xr.Dataset) or state.sizes.get("time", 0) == 0:
         return 0
     return round(float(state.time[-1]) / Ts) + 1
 

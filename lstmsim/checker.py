@@ -88,6 +88,8 @@ class CheckReport:
         tolerance; None if that was not looked at.
     growth : float or None
         The factor a sample by which the difference grows, if it grows exponentially.
+    title : str
+        The table's heading.
     """
 
     ok: bool
@@ -117,6 +119,7 @@ class CheckReport:
         bad = [s for s in self.signals if not s.ok]
         if bad:
             located = [s for s in bad if s.sample is not None]
+            problems = {s.problem for s in bad}
             lines.append(f"{len(bad)} of {count(len(self.signals), 'signal')} differ.")
             if located:
                 first = min(located, key=lambda s: s.sample or 0)
@@ -124,10 +127,12 @@ class CheckReport:
                     f"The first miss is in {first.name}, sample {first.sample}, element "
                     f"{first.element}."
                 )
-        if self.missing:
-            lines.append(f"Missing from the traces: {', '.join(self.missing)}.")
-        if self.unexpected:
-            lines.append(f"Missing from the expected side: {', '.join(self.unexpected)}.")
+            if len(problems) == 1 and problems != {""}:
+                lines.append(f"None could be compared: {problems.pop()}.")
+        for side, names in (("traces", self.missing), ("expected side", self.unexpected)):
+            if names:
+                shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" * (len(names) > 6))
+                lines.append(f"Missing from the {side}: {shown}.")
         if self.growth is not None:
             lines.append(
                 f"The difference grows exponentially, by a factor of {self.growth:.3g} a sample."
@@ -175,7 +180,8 @@ class CheckReport:
         console.print(self.table)
         console.print()
         console.print(self.summary, highlight=False, markup=False)
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined,no-any-return]
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
     def to_json(self) -> str:
         """Return the report as JSON; NaN and infinity as null."""
@@ -262,6 +268,14 @@ def check(
     if not ok:
         growth = _growth([(traces[s.name], expected[s.name]) for s in results if not s.problem])
         if diagram is not None:
+            if "batch" in expected.dims:
+                raise InvalidValueError(
+                    "one step ahead looks at one sequence",
+                    where="check",
+                    given=f"a batch of {expected.sizes['batch']}",
+                    expected="traces of one sequence",
+                    mend="check one of them: traces.isel(batch=0), or leave the diagram out",
+                )
             ahead = one_step_ahead(diagram, expected)
             one_step = bool(ahead) and all(
                 _within_rounding(array, expected[name], atol, rtol)
@@ -286,26 +300,36 @@ def _compare(
         relative = np.where(difference == 0, 0.0, difference / np.abs(y))
         ulp = difference / np.spacing(np.abs(y).astype(np.float32)).astype(np.float64)
     misses = np.argwhere(~within.reshape(-1, *within.shape[-2:]).all(axis=0))
-    rows = difference.reshape(-1, difference.shape[-1])
+    with np.errstate(invalid="ignore"):
+        rows = (x - y).reshape(-1, x.shape[-1])
     return SignalCheck(
         name,
         ok=bool(within.all()),
         max_abs=_largest(difference),
         max_rel=_largest(relative),
         max_ulp=_largest(ulp),
-        norm=float(np.linalg.norm((x - y).reshape(rows.shape), 2)) if finite.all() else math.nan,
+        norm=_norm(rows) if finite.all() else math.nan,
         sample=int(misses[0, 0]) if len(misses) else None,
         element=int(misses[0, 1]) if len(misses) else None,
     )
 
 
+def _norm(rows: npt.NDArray[np.float64]) -> float:
+    """Return the largest singular value: of few columns it is that of their products' matrix."""
+    largest = float(np.abs(rows).max(initial=0.0))
+    if largest == 0:
+        return 0.0
+    scaled = rows / largest  # squares of the smallest numbers would vanish
+    return largest * math.sqrt(float(np.linalg.eigvalsh(scaled.T @ scaled)[-1]))
+
+
 def _within_rounding(a: npt.NDArray[Any], b: xr.DataArray, atol: float, rtol: float) -> bool:
-    """Whether one step ahead agrees: relative to the vector, not to each of its elements.
+    """Whether one step ahead agrees: relative to the signal, not to each of its elements.
 
     An element may be the small sum of large terms, and then has their rounding.
     """
     y = np.asarray(b, float)
-    scale = np.abs(y).max(axis=-1, keepdims=True)
+    scale = np.abs(y).max()
     return a.shape == y.shape and bool((np.abs(a - y) <= atol + rtol * scale).all())
 
 

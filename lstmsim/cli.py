@@ -128,13 +128,19 @@ def run(
 ) -> None:
     """Run a model over a workspace."""
     from lstmsim.checker import check
-    from lstmsim.plotting import plot, save_plot
+    from lstmsim.files import check_target
+    from lstmsim.plotting import picture_endings, plot, save_plot
     from lstmsim.simulate import reference, simulate
-    from lstmsim.tracefiles import save_traces
+    from lstmsim.tracefiles import TRACE_ENDINGS, save_traces
     from lstmsim.traces import signal_names
     from lstmsim.workspaces import check_diagram_is_network, network_from_workspace
 
     _use_files_for_figures()
+    # Before the run, which may be long.
+    if out is not None:
+        check_target(out, TRACE_ENDINGS, "trace")
+    if plot_file is not None:
+        check_target(plot_file, picture_endings(), "picture")
     arrays, u = _arrays(workspace, input_file)
     diagram = _load(model, arrays)
     network = None
@@ -328,6 +334,10 @@ def main() -> None:
     """Run the command line; errors are one message on stderr and exit status 2."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C, as Typer turns it into an end
+            _err.print("interrupted: nothing was saved")
+        raise
     except LstmsimError as error:
         _err.print("[bold red]error:[/bold red] ", end="")
         _err.print(str(error), markup=False, soft_wrap=True)
@@ -337,7 +347,4 @@ def main() -> None:
         _err.print(f"{name}{error.strerror or error}", markup=False, soft_wrap=True)
     except MemoryError:
         _err.print("[bold red]error:[/bold red] there is not enough memory for this run")
-    except KeyboardInterrupt:
-        _err.print("interrupted: nothing was saved")
-        sys.exit(130)
     sys.exit(2)

@@ -266,7 +266,7 @@ def rows_used(tree: ast.expr, workspace: Mapping[str, Any]) -> dict[str, int]:
     Examples
     --------
     >>> rows_used(parse("W[2:4] + len(h)", ""), {"W": np.eye(6), "h": np.ones(2)})
-    {'h': 2, 'W': 4}
+    {'W': 4, 'h': 2}
     """
     sliced: dict[int, int] = {}
     for node in ast.walk(tree):
@@ -283,4 +283,4 @@ def rows_used(tree: ast.expr, workspace: Mapping[str, Any]) -> dict[str, int]:
         if isinstance(node, ast.Name) and node.id in workspace:
             rows = sliced.get(id(node), len(np.atleast_1d(workspace[node.id])))
             reached[node.id] = max(rows, reached.get(node.id, 0))
-    return reached
+    return dict(sorted(reached.items()))

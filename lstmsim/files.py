@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lstmsim.errors import FileAccessError
+from lstmsim.errors import DataFileError, FileAccessError
 
 
 @contextlib.contextmanager
@@ -34,9 +34,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     temporary = None
     try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise OSError(22, "a device, which a file would replace")
         # The suffix stays: writers choose the format by it.
         handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
+            dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=target.suffix
         )
         os.close(handle)
         temporary = Path(name)
@@ -61,6 +63,43 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: str) -> None:
+    """Refuse a trace or picture file that cannot be written, before there is anything to write.
+
+    Raises
+    ------
+    DataFileError
+        If its ending is not one of those given.
+    FileAccessError
+        If it is a folder, or its folder does not exist.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in endings:
+        raise DataFileError(
+            f"this is not a kind of {kind} file",
+            where=str(target),
+            given=target.suffix or "no ending",
+            expected=" or ".join(endings) if len(endings) < 3 else ", ".join(sorted(endings)),
+            mend="give the file one of these endings",
+        )
+    if target.exists() and not target.is_file():
+        raise FileAccessError(
+            "the file cannot be written",
+            where=str(target),
+            given="Is a directory" if target.is_dir() else "a device of this name",
+            expected="a new file, or one that may be replaced",
+            mend="choose another path",
+        )
+    if not target.absolute().parent.is_dir():
+        raise FileAccessError(
+            "the file cannot be written",
+            where=str(target),
+            given="No such file or directory",
+            expected="a path in a folder that exists and can be written to",
+            mend="choose another path, or make the folder",
+        )
 
 
 def existing(path: str | os.PathLike[str], what: str) -> Path:

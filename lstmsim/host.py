@@ -19,10 +19,11 @@ from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block, Clock
 from bdsim.exceptions import BlockRuntimeError
 
+from lstmsim.arrays import count
 from lstmsim.blocks._signals import place
 from lstmsim.blocks.fromworkspace import FromWorkspace
 from lstmsim.blocks.toworkspace import ToWorkspace
-from lstmsim.errors import AlgebraicLoopError, DiagramError, LstmsimError
+from lstmsim.errors import AlgebraicLoopError, DiagramError, LstmsimError, ShapeError
 
 #: bdsim takes events within 1e-6 s of one another for one.
 _MERGED = 2e-6
@@ -60,6 +61,16 @@ def block_class(kind: str) -> Callable[..., Block]:
 
 def blockdiagram(name: str = "main") -> BlockDiagram:
     """Return an empty bdsim block diagram that knows this package's blocks.
+
+    Parameters
+    ----------
+    name : str, optional
+        What bdsim calls it.
+
+    Returns
+    -------
+    BlockDiagram
+        Blocks are added by its methods: ``bd.SUM("+-", name="error")``.
 
     Examples
     --------
@@ -230,7 +241,18 @@ def check_signals(bd: BlockDiagram) -> dict[str, int]:
     with translated_errors():
         states = bd.initial_state_map()
         bd.evaluate(states, 0.0, sinks=False)
-        bd.next(0.0, states)
+        for clock in bd.clocklist:
+            for block in clock.blocklist:
+                # bdsim puts all states of a clock in one row: one too long spills into the next.
+                stored = np.size(block.next_safe(0.0, block.inport_values, states[block]))
+                if stored != block.ndstates:
+                    raise ShapeError(
+                        "a wire is not as wide as the block needs it",
+                        where=place(block, 0),
+                        given=f"a signal of {count(stored, 'element')}",
+                        expected=f"{count(block.ndstates, 'element')}, as its initial state has",
+                        mend="give the block an initial state of the signal's width",
+                    )
     for block in bd.blocklist:
         if isinstance(block, ToWorkspace):
             block.clear()
@@ -262,6 +284,8 @@ def run(
 
     Parameters
     ----------
+    bd : BlockDiagram
+        Compiled, with at least one clock.
     samples, start : int
         How many samples, and the number of the first one on the time axis.
     watch : list of str

@@ -8,7 +8,8 @@ sequences of a batch) are carried along.  For each operation the table holds
   inputs and of the parameters, ȳ ↦ (∂y/∂u)ᵀ ȳ, (∂y/∂p)ᵀ ȳ;
 - `scalar`, the text of one element, from which kernels are written: `{0}`, `{1}` … stand for
   the inputs' elements; `exp` and `tanh` for the mathematical functions, `minimum` and `maximum`
-  for NumPy's, which keep NaN.  It is None for the operations that mix elements or samples:
+  for NumPy's, which keep NaN; `scalar_pullback` is the same of the pullback, with `where(c, a, b)`
+  for a choice.  They are None for the operations that mix elements or samples:
   their loops an engine writes itself.
 
 >>> import numpy as np
@@ -50,6 +51,9 @@ class Op:
         cotangents)``.
     scalar : str or None
         The text of one element.
+    scalar_pullback : str or None
+        The text of one element of the pullback, where there is one input: `{0}` stands for the
+        input's element, `{y}` for the output's, `{bar}` for its cotangent.
     elementwise : bool
         Whether output element j depends on input elements j alone, within one sample.
     """
@@ -58,6 +62,7 @@ class Op:
     forward: Callable[[Inputs, Parameters], Array]
     pullback: Callable[[Array, Inputs, Array, Parameters], Cotangents]
     scalar: str | None = None
+    scalar_pullback: str | None = None
     elementwise: bool = False
 
 
@@ -232,11 +237,32 @@ OPS: dict[str, Op] = {
         Op("matvec", _matvec, _matvec_pullback),
         Op("add", _add, _add_pullback, "{0} + {1}", elementwise=True),
         Op("multiply", _multiply, _multiply_pullback, "{0} * {1}", elementwise=True),
-        Op("scale", _scale, _scale_pullback, "k * {0}", elementwise=True),
-        Op("sigmoid", _sigmoid, _sigmoid_pullback, "1 / (1 + exp(-{0}))", elementwise=True),
-        Op("tanh", _tanh, _tanh_pullback, "tanh({0})", elementwise=True),
-        Op("relu", _relu, _relu_pullback, "maximum({0}, 0)", elementwise=True),
-        Op("clip", _clip, _clip_pullback, "minimum(maximum({0}, low), high)", elementwise=True),
+        Op("scale", _scale, _scale_pullback, "k * {0}", "k * {bar}", elementwise=True),
+        Op(
+            "sigmoid",
+            _sigmoid,
+            _sigmoid_pullback,
+            "1 / (1 + exp(-{0}))",
+            "{bar} * ({y} * (1 - {y}))",
+            elementwise=True,
+        ),
+        Op("tanh", _tanh, _tanh_pullback, "tanh({0})", "{bar} * (1 - {y} * {y})", elementwise=True),
+        Op(
+            "relu",
+            _relu,
+            _relu_pullback,
+            "maximum({0}, 0)",
+            "where({0} > 0, {bar}, 0)",
+            elementwise=True,
+        ),
+        Op(
+            "clip",
+            _clip,
+            _clip_pullback,
+            "minimum(maximum({0}, low), high)",
+            "where(({0} >= low) & ({0} <= high), {bar}, 0)",
+            elementwise=True,
+        ),
         Op("constant", _constant, _constant_pullback),
         Op("delay", _delay, _delay_pullback),
         Op("concatenate", _concatenate, _concatenate_pullback),

@@ -13,9 +13,11 @@ import numpy as np
 import xarray as xr
 
 from lstmsim.errors import DataFileError
-from lstmsim.files import existing, written_whole
+from lstmsim.files import check_target, existing, written_whole
 from lstmsim.traces import check_is_traces
 
+#: Endings of trace files.
+TRACE_ENDINGS = (".nc", ".csv")
 _CSV_MARK = "# lstmsim traces "
 
 
@@ -40,14 +42,8 @@ def save_traces(traces: xr.Dataset, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     check_is_traces(traces)
+    check_target(path, TRACE_ENDINGS, "trace")
     suffix = Path(path).suffix.lower()
-    if suffix not in (".nc", ".csv"):
-        raise DataFileError(
-            "this is not a kind of trace file",
-            where=str(path),
-            given=suffix or "no ending",
-            expected=".nc or .csv",
-        )
     if suffix == ".csv" and "batch" in traces.dims:
         raise DataFileError(
             "a batch does not fit into one table",
@@ -86,6 +82,14 @@ def load_traces(path: str | os.PathLike[str]) -> xr.Dataset:
         If the file cannot be read, or does not hold traces.
     """
     file = existing(path, "the trace file")
+    if file.suffix.lower() not in TRACE_ENDINGS:
+        raise DataFileError(
+            "this is not a kind of trace file",
+            where=str(file),
+            given=file.suffix or "no ending",
+            expected=f"a file of save_traces, {' or '.join(TRACE_ENDINGS)}",
+            mend="give the file the ending of its kind",
+        )
     try:
         if file.suffix.lower() == ".csv":
             return _read_csv(file)

@@ -16,7 +16,8 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim.errors import InvalidTypeError
+from lstmsim._version import __version__
+from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.host import signal_name
 
 #: bdsim's own blocks whose output elements come from the same elements of their inputs.
@@ -107,8 +108,6 @@ def dataset(
     engine : str
         What computed them.
     """
-    from lstmsim import __version__
-
     any_signal = next(iter(signals.values()))
     batch = ("batch",) if any_signal.ndim == 3 else ()
     samples = any_signal.shape[-2]
@@ -137,12 +136,13 @@ def signal_names(traces: xr.Dataset) -> list[str]:
 
 def check_is_traces(traces: Any, name: str = "traces") -> xr.Dataset:
     """Return traces, or refuse what is none."""
-    if isinstance(traces, xr.Dataset) and "time" in traces.dims:
+    if isinstance(traces, xr.Dataset) and traces.sizes.get("time", 0) > 0:
         return traces
     raise InvalidTypeError(
         f"{name} are not traces",
-        given=type(traces).__name__,
-        expected="an xarray.Dataset with a dimension time, as simulate and reference return",
+        given=type(traces).__name__
+        + (f" with {dict(traces.sizes)}" if isinstance(traces, xr.Dataset) else ""),
+        expected="an xarray.Dataset with at least one sample, as simulate and reference return",
     )
 
 
@@ -154,12 +154,11 @@ def select(names: Iterable[str], wanted: Iterable[str] | None) -> list[str]:
     chosen = [wanted] if isinstance(wanted, str) else list(wanted)
     unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
-        from lstmsim.errors import InvalidValueError
-
         raise InvalidValueError(
             "there is no signal of this name" if unknown else "no signal is selected",
             where="signals",
             given=", ".join(map(repr, unknown)) or "an empty selection",
             expected=f"some of: {', '.join(known)}",
+            mend="look at the spelling, or leave the selection out for all",
         )
     return [name for name in known if name in chosen]

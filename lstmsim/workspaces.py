@@ -159,15 +159,17 @@ def _read_csv(file: Path) -> npt.NDArray[np.float64]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(file, "text", error) from None
-    rows = [line.split(",") for line in text.splitlines() if line.strip()]
-    if rows and not any(_is_number(cell) for cell in rows[0]):
-        rows = rows[1:]
-    for number, row in enumerate(rows, start=1):
+    lines = [(k, line) for k, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    numbered = [(k, line.split(",")) for k, line in lines]
+    if numbered and not any(_is_number(cell) for cell in numbered[0][1]):
+        numbered = numbered[1:]
+    rows = [row for _, row in numbered]
+    for number, row in numbered:
         bad = [cell for cell in row if not _is_number(cell)]
         if bad or len(row) != len(rows[0]):
             raise DataFileError(
                 "a line of the input file is not a sample",
-                where=f"{file}, line {number} of the numbers",
+                where=f"{file}, line {number}",
                 given=f"{bad[0].strip()!r}" if bad else f"{len(row)} columns",
                 expected=f"{len(rows[0])} numbers, separated by commas",
             )
@@ -197,8 +199,15 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
     workspace : mapping of str to array_like
         ``W R b h0 c0 Ts`` with optional ``F`` and ``bF``, or ``W1 R1 b1 h01 c01``, ``W2 …``.
 
+    Returns
+    -------
+    Network
+        The layers in series, with the dense head if there is an ``F``.
+
     Raises
     ------
+    InvalidTypeError
+        If the workspace is not a mapping.
     InvalidValueError
         If names are missing, or it has those of one layer and of a stack.
     ShapeError

@@ -204,7 +204,7 @@ BAD: dict[str, tuple[Callable[[], Arguments], list[str]]] = {
     "Inf in the input file": (with_input(np.full((5, 4), np.inf)), ["u.npy", "20 of 20 elements"]),
     "empty u": (with_workspace(u=np.zeros((0, 4))), ["(0, 4)", "at least one sample"]),
     "empty input file": (with_input(np.zeros((0, 4))), ["u.npy", "(0, 4)", "at least one sample"]),
-    "one-dimensional u": (with_workspace(u=np.zeros(51)), ["1 elements", "4 elements"]),
+    "one-dimensional u": (with_workspace(u=np.zeros(51)), ["1 element", "4 elements"]),
     "one-dimensional input file": (
         with_input(np.zeros(51)),
         ["block 'u' (FROMWORKSPACE)", "(51, 1)", "shape (T, 4)", "transpose"],
@@ -293,7 +293,7 @@ BAD: dict[str, tuple[Callable[[], Arguments], list[str]]] = {
     "damaged traces": (traces("check", "a.nc", "damaged.nc"), ["damaged.nc", "is the file whole?"]),
     "a workspace for traces": (
         lambda: ["plot", with_workspace()()[-1]],
-        ["w.npz", "save_traces"],
+        ["w.npz", ".nc or .csv"],
     ),
     "a stack that does not chain": (
         stack,

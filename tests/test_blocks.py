@@ -18,6 +18,7 @@ import pytest
 
 import lstmsim
 from lstmsim import host
+from lstmsim.arrays import count
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 from tests.helpers import assert_close, assert_same, diagram, difference_quotients, refused
 
@@ -224,7 +225,7 @@ def test_a_wrong_width_names_block_port_and_both_widths(name: str, port: int, gi
     block, inputs = example(name)
     inputs[port] = np.ones((SAMPLES, given))
     words = f"block 'it' ({name}), input port {port}"
-    with refused(ShapeError, words, f"{given} elements", "3 elements"):
+    with refused(ShapeError, words, count(given, "element"), "3 elements"):
         response(block, inputs)
 
 

@@ -224,7 +224,6 @@ def test_sides_that_are_no_traces_are_refused(other: Any) -> None:
         ls.check(side(y=[[1.0]]), other)
 
 
-@pytest.mark.xfail(strict=True, reason="a ValueError of NumPy's")
 def test_traces_without_samples_are_refused() -> None:
     empty = side(y=np.zeros((0, 2)))
     with pytest.raises((InvalidTypeError, InvalidValueError)):

@@ -207,7 +207,6 @@ def test_text_on_a_wire_is_refused() -> None:
         host.check_signals(host.compile_diagram(wire(bd, "k -> end")))
 
 
-@pytest.mark.xfail(strict=True, reason="a ZOH's state spills into the next block's on the clock")
 @pytest.mark.parametrize("x0", [[0.0], [0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
 def test_a_hold_of_another_width_than_its_signal_is_refused(x0: list[float]) -> None:
     bd, clock = diagram()

@@ -47,7 +47,7 @@ def test_csv_of_one_column_is_one_input(tmp_path: Path) -> None:
         (b"", "no line with numbers"),
         (b"\n\n \n", "no line with numbers"),
         (b"a,b\n", "no line with numbers"),
-        (b"a,b\n1,2\n3\n", "line 2 of the numbers"),
+        (b"a,b\n1,2\n3\n", "u.csv, line 3"),
         (b"1,2\n3,4,5\n", "given:    3 columns"),
         (b"1,2\n3,x\n", "given:    'x'"),
         (b"1,2\n3,\n", "given:    ''"),

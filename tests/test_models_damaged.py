@@ -162,10 +162,7 @@ DAMAGED = [
     added("CONNECTOR", [], [7002], 7002),
     added("MAIN", [], [7002], 7002),
     parameter("Wi", "K", [[1.0, 2.0], [3.0]]),
-    pytest.param(
-        lambda content: block_of(content, "Wi")["parameters"].append(["K", "=W[3:6]"]),
-        marks=pytest.mark.xfail(strict=True, reason="of a parameter given twice the last wins"),
-    ),
+    lambda content: block_of(content, "Wi")["parameters"].append(["K", "=W[3:6]"]),
 ]
 
 

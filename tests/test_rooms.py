@@ -14,6 +14,7 @@ ROOT = Path(lstmsim.__file__).parent
 
 #: From the ground floor up: a room imports only from rooms before its own.
 ROOMS = [
+    "_version",
     "errors",
     "arrays",
     "expressions",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock
 
+from lstmsim.arrays import count
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 
 
@@ -52,8 +53,8 @@ def check_width(u: npt.NDArray[Any], width: int, block: Any, port: int, reason: 
         raise ShapeError(
             "a wire is not as wide as the block needs it",
             where=place(block, port),
-            given=f"a signal of {u.shape[0]} elements",
-            expected=f"{width} elements, because {reason}",
+            given=f"a signal of {count(u.shape[0], 'element')}",
+            expected=f"{count(width, 'element')}, because {reason}",
             mend="look at the block that drives this port, or at this block's parameter",
         )
 

@@ -97,7 +97,13 @@ def read_entries(path: str | os.PathLike[str]) -> tuple[Path, list[Entry], dict[
     model = read_model(file)
     entries = [_entry(file, n, block) for n, block in enumerate(model["blocks"])]
     if all(entry.kind in SKIPPED for entry in entries):
-        raise _bad_file(file, "the model has no blocks", f"{len(entries)} entries")
+        raise _bad_file(
+            file,
+            "the model has no blocks",
+            f"{len(entries)} entries",
+            expected="blocks and the wires between them",
+            mend="draw some in bdedit, and save the model",
+        )
     return file, entries, _wires(file, entries, model["wires"])
 
 
@@ -247,6 +253,14 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
         )
     known = BLOCKS[kind]
     parameters, trees = {}, {}
+    if len(given) < len(pairs):
+        raise _bad_file(
+            file,
+            "a block has a parameter twice",
+            ", ".join(str(name) for name, _ in pairs),
+            where=f"block {title!r} ({kind})",
+            expected="each parameter once",
+        )
     for name, value in given.items():
         if value is None or value == "" or name == "blockargs":
             continue  # bdedit's way of saying: the default
@@ -379,7 +393,7 @@ def _make(
                     n: _used(workspace[n], n, parameter.kind)
                     for n in expressions.names(tree) & set(workspace)
                 }
-                value = expressions.evaluate(tree, used, text, where)
+                value = expressions.evaluate(tree, {**workspace, **used}, text, where)
                 for n, rows in expressions.rows_used(tree, used).items():
                     length = len(np.atleast_1d(used[n]))
                     reached[n] = max(reached.get(n, (0, length)), (rows, length))

@@ -19,6 +19,11 @@ def model_path(name: str) -> Path:
     name : str
         "lstm_layer" or "lstm_stacked", with or without the ending.
 
+    Returns
+    -------
+    Path
+        Of the file in the installed package, or in the checkout.
+
     Raises
     ------
     InvalidValueError

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from lstmsim.errors import InvalidValueError
-from lstmsim.files import written_whole
+from lstmsim.files import check_target, written_whole
 from lstmsim.traces import check_is_traces, select, signal_names
 
 if TYPE_CHECKING:
@@ -134,6 +133,13 @@ def plot_difference(
     return _page(traces, panels, title, logarithmic=True)
 
 
+def picture_endings() -> list[str]:
+    """Return the endings of the picture files that matplotlib can write."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    return [f".{ending}" for ending in FigureCanvasBase.get_supported_filetypes()]
+
+
 def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Save a figure, whole or not at all, and close it.
 
@@ -146,22 +152,14 @@ def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    InvalidValueError
+    DataFileError
         If the ending is another one.
     FileAccessError
         If the file cannot be written.
     """
     import matplotlib.pyplot as plt
 
-    known = figure.canvas.get_supported_filetypes()
-    ending = Path(path).suffix.removeprefix(".").lower()
-    if ending not in known:
-        raise InvalidValueError(
-            "this is not a kind of picture file",
-            where=str(path),
-            given=f".{ending}" if ending else "no ending",
-            expected=", ".join(f".{name}" for name in sorted(known)),
-        )
+    check_target(path, picture_endings(), "picture")
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=150, facecolor=figure.get_facecolor())
     plt.close(figure)
@@ -203,12 +201,12 @@ def _page(
             expected="traces of one sequence",
             mend="plot one of them: traces.isel(batch=0)",
         )
-    flat = [name for name, _, array in panels if array.ndim != 2]
+    flat = [(name, array) for name, _, array in panels if array.ndim != 2]
     if flat:
         raise InvalidValueError(
             "a signal has no elements over time",
             where="plot",
-            given=f"{flat[0]} with dimensions {panels[0][2].dims}",
+            given=f"{flat[0][0]} with dimensions {flat[0][1].dims}",
             expected="signals of shape (time, width)",
         )
     time = np.asarray(traces.time, float)
