@@ -135,17 +135,8 @@ def start(state: State | None, Ts: float) -> int:
     return round(float(state.time[-1]) / Ts) + 1
 
 
-def initial_states(diagram: BlockDiagram, state: State | None) -> dict[str, FloatArray]:
-    """Return the states to begin with, by block name, checked against the diagram."""
-    if state is None:
-        return {}
-    if diagram.nstates:
-        raise DiagramError(
-            "a run with continuous states cannot be continued",
-            where="state",
-            given=f"a diagram with {diagram.nstates} continuous states",
-            mend="run it in one go, or with bdsim's own run",
-        )
+def given_states(diagram: BlockDiagram, state: State) -> dict[str, npt.NDArray[Any]]:
+    """Return a state's arrays by block name, if it is one of this diagram."""
     blocks = stateful(diagram)
     if isinstance(state, xr.Dataset):
         given = {
@@ -172,6 +163,22 @@ def initial_states(diagram: BlockDiagram, state: State | None) -> dict[str, Floa
             expected=f"states of {', '.join(blocks) or 'no block: there are no delays'}",
             mend="pass the traces of this diagram, or some of its delays by name",
         )
+    return given
+
+
+def initial_states(diagram: BlockDiagram, state: State | None) -> dict[str, FloatArray]:
+    """Return the states to begin with, by block name, checked against the diagram."""
+    if state is None:
+        return {}
+    if diagram.nstates:
+        raise DiagramError(
+            "a run with continuous states cannot be continued",
+            where="state",
+            given=f"a diagram with {diagram.nstates} continuous states",
+            mend="run it in one go, or with bdsim's own run",
+        )
+    blocks = stateful(diagram)
+    given = given_states(diagram, state)
     initial = {}
     for name, values in given.items():
         array = real_array(values, f"the state of {name!r}", "state").reshape(-1)
@@ -212,3 +219,19 @@ def prepared(
             block.on_sample = None
         for name, values in before_states.items():
             blocks[name]._x0 = values
+
+
+def precision(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64, or refuse another precision."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in (np.float64, np.float32):
+        raise InvalidValueError(
+            "the precision is not supported",
+            where="dtype",
+            given=repr(dtype),
+            expected='"float32" or "float64"',
+        )
+    return found

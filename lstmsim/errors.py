@@ -21,6 +21,9 @@ the gate rows of W cannot be split into four gates
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 
 class LstmsimError(Exception):
     """The root of all errors of this package.
@@ -73,6 +76,19 @@ class AlgebraicLoopError(DiagramError):
 
 class NonFiniteSignalError(LstmsimError, ArithmeticError):
     """A signal that became NaN or infinite during a run."""
+
+    @classmethod
+    def at(cls, where: str, sample: int, values: Iterable[float]) -> NonFiniteSignalError:
+        """Return the error for a signal's values at the first bad sample."""
+        bad = [str(value) for value in values if not math.isfinite(value)]
+        return cls(
+            "a signal is not finite any more",
+            where=f"{where}, sample {sample}",
+            given=", ".join(bad[:3]),
+            expected="finite numbers",
+            mend="look at the gains in the loop: the signal grew beyond the largest number; "
+            "a smaller input or smaller weights keep it finite",
+        )
 
 
 class ModelFileError(LstmsimError, ValueError):

@@ -42,12 +42,17 @@ def _len(x: Any) -> int:
     return array.size if 1 in array.shape else len(array)
 
 
+def _array(values: Any) -> Any:
+    """Return numbers as an array of floats: whole numbers would overflow in silence."""
+    return np.array(values, np.float64)
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": _len,
     "zeros": np.zeros,
     "ones": np.ones,
     "eye": np.eye,
-    "array": np.array,
+    "array": _array,
 }
 _CONSTANTS = {"pi": math.pi, "inf": math.inf}
 _MAX_LENGTH = 20_000
@@ -224,6 +229,7 @@ def _value(node: ast.AST | None, workspace: Mapping[str, Any]) -> Any:
                 raise ValueError(f"an exponent beyond {_MAX_EXPONENT}")
             if isinstance(a, int) and isinstance(b, int) and max(abs(a), abs(b)) > 2**53:
                 raise ValueError("a whole number beyond 2**53")
+            _check_size(op, a, b)
             return _BINARY[type(op)](a, b)
         case ast.Subscript(value=value, slice=index):
             array, key = _value(value, workspace), _value(index, workspace)
@@ -245,6 +251,13 @@ def _value(node: ast.AST | None, workspace: Mapping[str, Any]) -> Any:
             return _FUNCTIONS[name](*values)
         case _:
             raise AssertionError(f"parse let {ast.dump(node)} pass")
+
+
+def _check_size(op: ast.operator, a: Any, b: Any) -> None:
+    x, y = np.shape(a), np.shape(b)
+    shape = (*x[:-1], *y[-1:]) if isinstance(op, ast.MatMult) else np.broadcast_shapes(x, y)
+    if math.prod(shape) > _MAX_ELEMENTS:
+        raise ValueError(f"more than {_MAX_ELEMENTS} elements")
 
 
 def _check_bounds(array: Any, key: Any) -> None:

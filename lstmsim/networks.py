@@ -84,7 +84,7 @@ class LSTM:
         c0: npt.ArrayLike | None = None,
         name: str = "",
     ) -> None:
-        if name:
+        if name != "":
             check_layer_name(name)
         where = f"layer {name}" if name else "an LSTM layer"
         w, r = real_matrix(W, "W", where), real_matrix(R, "R", where)

@@ -118,9 +118,8 @@ def _multiply(inputs: Inputs, p: Parameters) -> Array:
 
 def _multiply_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
     # Products of the others, not y/u: an input may be zero.
-    return tuple(
-        _multiply((ybar, *inputs[:j], *inputs[j + 1 :]), p) for j in range(len(inputs))
-    ), {}
+    parts = (_multiply((ybar, *inputs[:j], *inputs[j + 1 :]), p) for j in range(len(inputs)))
+    return tuple(_total(part, u.shape) for part, u in zip(parts, inputs, strict=True)), {}
 
 
 # y = k u, k a number or one factor an element

@@ -14,7 +14,6 @@ from lstmsim import binding, host
 from lstmsim.arrays import real_array
 from lstmsim.blocks._signals import place
 from lstmsim.blocks.fromworkspace import sample_rows
-from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.errors import (
     DiagramError,
     InvalidTypeError,
@@ -23,7 +22,16 @@ from lstmsim.errors import (
 )
 from lstmsim.networks import Network
 from lstmsim.reference import network_signals
-from lstmsim.traces import dataset, diagram_dimensions, network_dimension, select
+from lstmsim.traces import (
+    dataset,
+    diagram_dimensions,
+    network_dimension,
+    output_alias,
+    select,
+)
+
+#: What can run a diagram.
+ENGINES = ("bdsim", "numba", "numpy")
 
 
 def simulate(
@@ -57,9 +65,11 @@ def simulate(
     samples : int, optional
         How many samples to run: needed if no source has values that say so.
     engine : str, optional
-        "bdsim", bdsim's own interpreter.
+        "bdsim", bdsim's own interpreter, which runs every diagram; "numba", compiled kernels, or
+        "numpy", an interpreter of the same: see `lstmsim.compile`, which compiles once for many
+        runs.
     dtype : dtype, optional
-        float64, which is what bdsim computes in.
+        "float64", or "float32" where the engine is not bdsim, which computes in double precision.
     progress : callable, optional
         Called as ``progress(done, samples)`` from time to time, if a FROMWORKSPACE drives the
         diagram.
@@ -95,6 +105,10 @@ def simulate(
     fastest clock, and runs with continuous states cannot be continued.
     """
     _check_engine(diagram, engine, dtype)
+    if engine != "bdsim":
+        from lstmsim.engine.compiled import compile
+
+        return compile(diagram, dtype, engine).run(u, state=state, signals=signals, samples=samples)
     host.check_names(diagram)
     inputs = binding.inputs(diagram, u)
     count = binding.sample_count(diagram, inputs, samples)
@@ -113,7 +127,7 @@ def simulate(
     initial = binding.initial_states(diagram, state)
     with binding.prepared(diagram, inputs, initial, _reporter(progress, count)):
         widths = host.check_signals(diagram)
-        drivers = {name: name for name in widths} | _output_alias(diagram, widths)
+        drivers = {name: name for name in widths} | output_alias(diagram, widths)
         kept = select(drivers, signals)
         watched = [name for name in widths if name in {drivers[name] for name in kept}]
         values, states = host.run(diagram, count, start, watched)
@@ -166,7 +180,7 @@ def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float6
         raise InvalidTypeError(
             "reference needs a network", given=type(network).__name__, expected="Network"
         )
-    precision = _precision(dtype)
+    precision = binding.precision(dtype)
     array = real_array(u, "u", "the input of the network")
     array = array if array.ndim == 3 else sample_rows(array, "u", "the input of the network")
     if array.size == 0 or array.shape[-1] != network.n_inputs:
@@ -176,7 +190,9 @@ def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float6
     for name, values in signals.items():
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
-            raise _overflow(f"signal {name!r} of the reference", int(bad[:, -2].min()), values)
+            sample = int(bad[:, -2].min())
+            at = f"signal {name!r} of the reference"
+            raise NonFiniteSignalError.at(at, sample, values[..., sample, :])
     finals = {}
     for layer in network.recurrent:
         prefix = f"{layer.name}." if len(network.recurrent) > 1 else ""
@@ -188,21 +204,6 @@ def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float6
     return dataset(signals, dimensions, finals=finals, Ts=network.Ts, engine="reference")
 
 
-def _precision(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    try:
-        precision = np.dtype(dtype)
-    except TypeError:
-        precision = np.dtype(object)
-    if precision not in (np.float64, np.float32):
-        raise InvalidValueError(
-            "the precision is not supported",
-            where="dtype",
-            given=repr(dtype),
-            expected='"float32" or "float64"',
-        )
-    return precision
-
-
 def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
     if not isinstance(diagram, BlockDiagram):
         raise InvalidTypeError(
@@ -211,20 +212,20 @@ def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
             expected="a bdsim.BlockDiagram",
             mend="make one with build(network) or load(model, workspace)",
         )
-    if engine != "bdsim":
+    if engine not in ENGINES:
         raise InvalidValueError(
             "there is no engine of this name",
             where="engine",
             given=repr(engine),
-            expected='"bdsim"',
+            expected=", ".join(repr(name) for name in ENGINES),
         )
-    if _precision(dtype) != np.float64:
+    if binding.precision(dtype) != np.float64 and engine == "bdsim":
         raise InvalidValueError(
             "bdsim computes in double precision only",
             where="dtype",
             given=repr(dtype),
             expected='"float64"',
-            mend='for single precision use reference(network, u, dtype="float32")',
+            mend='for single precision use engine="numba" or engine="numpy"',
         )
 
 
@@ -240,28 +241,6 @@ def _reporter(
             progress(done, samples)
 
     return report
-
-
-def _output_alias(diagram: BlockDiagram, widths: Mapping[str, int]) -> dict[str, str]:
-    """Return y as a second name of what drives the only sink, if no signal is called y."""
-    sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
-    if "y" in widths or len(sinks) != 1:
-        return {}
-    plug = sinks[0].inports[0]
-    return {"y": host.signal_name(plug.block, plug.port)}
-
-
-def _overflow(where: str, sample: int, values: npt.NDArray[Any]) -> NonFiniteSignalError:
-    at_sample = values[..., sample, :]
-    bad = at_sample[~np.isfinite(at_sample)]
-    return NonFiniteSignalError(
-        "a signal is not finite any more",
-        where=f"{where}, sample {sample}",
-        given=", ".join(str(value) for value in bad[:3]),
-        expected="finite numbers",
-        mend="look at the gains in the loop: the signal grew beyond the largest number; "
-        "a smaller input or smaller weights keep it finite",
-    )
 
 
 def _check_finite(
@@ -285,4 +264,6 @@ def _check_finite(
     ]
     origin = min(bad, key=lambda name: order[str(ports[name][0].name)])
     first = columns[watched.index(origin)]
-    raise _overflow(place(ports[origin][0]), sample, values[:, first : first + widths[origin]])
+    raise NonFiniteSignalError.at(
+        place(ports[origin][0]), sample, values[sample, first : first + widths[origin]]
+    )

@@ -17,6 +17,7 @@ from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
 from lstmsim._version import __version__
+from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.host import signal_name
 
@@ -80,6 +81,15 @@ def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str,
             dimension += "_element"
         dimensions |= dict.fromkeys(names, dimension)
     return dimensions
+
+
+def output_alias(diagram: BlockDiagram, widths: Mapping[str, int]) -> dict[str, str]:
+    """Return y as a second name of what drives the only sink, if no signal is called y."""
+    sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
+    if "y" in widths or len(sinks) != 1:
+        return {}
+    plug = sinks[0].inports[0]
+    return {"y": signal_name(plug.block, plug.port)}
 
 
 def dataset(

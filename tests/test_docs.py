@@ -31,6 +31,7 @@ PUBLIC_NAMES = [
     "blockdiagram",
     "build",
     "check",
+    "compile",
     "errors",
     "load",
     "load_input",

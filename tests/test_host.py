@@ -219,6 +219,16 @@ def test_a_hold_of_another_width_than_its_signal_is_refused(x0: list[float]) -> 
         host.check_signals(bd)
 
 
+def test_checking_a_diagram_tells_of_no_samples_done() -> None:
+    bd, clock = diagram()
+    source = bd.FROMWORKSPACE(clock, [1.0, 2.0], name="u")
+    bd.TOWORKSPACE(clock, name="out")
+    done: list[int] = []
+    source.on_sample = done.append
+    host.check_signals(host.compile_diagram(wire(bd, "u -> out")))
+    assert done == []
+
+
 def test_an_error_of_this_packages_blocks_comes_through_as_it_is() -> None:
     bd, clock = diagram()
     bd.CONSTANT(np.ones(3), name="k")

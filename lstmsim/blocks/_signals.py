@@ -15,7 +15,11 @@ from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 def place(block: Any, port: int | None = None) -> str:
     """Return the words for a block, or one of its input ports, in an error."""
     at = f"block {block.name!r} ({block.type.upper()})"
-    return at if port is None else f"{at}, input port {port}"
+    if port is None:
+        return at
+    wires = getattr(block, "_input_wires", None)  # bdsim makes them when it compiles
+    driver = f", driven by {wires[port].start.block.name!r}" if wires and wires[port] else ""
+    return f"{at}, input port {port}{driver}"
 
 
 def label(kind: str, blockargs: dict[str, Any]) -> str:

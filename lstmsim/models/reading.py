@@ -279,9 +279,9 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
     return Entry(kind, title, pos, inputs, outputs, parameters, trees)
 
 
-def _socket_id(value: Any) -> int:
+def _socket_id(value: Any) -> int | None:
     """Return an id that a wire names; whatever is none is no socket's."""
-    return value if isinstance(value, int) else -1
+    return value if type(value) is int else None
 
 
 def _index(socket: dict[str, Any]) -> int:
@@ -306,7 +306,8 @@ def _wires(file: Path, entries: list[Entry], wires: list[dict[str, Any]]) -> dic
         # A wire may have been drawn from its end to its start.
         if start not in outputs and end in outputs:
             start, end = end, start
-        if start not in outputs or end not in owner or end in outputs:
+        unknown = start is None or end is None
+        if unknown or start not in outputs or end not in owner or end in outputs:
             raise _bad_file(
                 file,
                 "a wire does not lead from an output to an input",

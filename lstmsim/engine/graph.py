@@ -1,0 +1,200 @@
+"""Lowering: a block diagram becomes a graph of primitive operations.
+
+A graph has one node a signal.  It knows nothing of blocks, and nothing of what the diagram is
+for: engines, schedules and gradients read it, and it is the only thing that they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from bdsim.blockdiagram import BlockDiagram
+from bdsim.components import Block
+
+from lstmsim import host
+from lstmsim.blocks._signals import place
+from lstmsim.blocks.fromworkspace import FromWorkspace
+from lstmsim.blocks.toworkspace import ToWorkspace
+from lstmsim.errors import DiagramError
+from lstmsim.ops import OPS, Op
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One signal, and the operation that computes it.
+
+    Parameters
+    ----------
+    name : str
+        The signal's name.
+    block : str
+        The name of the block that drives it; its parameters go by this name.
+    op : Op
+        The operation.
+    inputs : tuple of str
+        The signals that it reads.
+    parameters : tuple of str
+        Names of its arrays: what may be trained, and may change without a new compilation.
+    static : mapping
+        What is part of the structure: signs of a sum, indices.
+    width : int
+        Elements of the signal.
+    """
+
+    name: str
+    block: str
+    op: Op
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    static: Mapping[str, Any]
+    width: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A diagram as operations.
+
+    Parameters
+    ----------
+    nodes : dict of Node
+        By signal name, in the diagram's order.
+    sources : dict of int
+        The diagram's inputs, FROMWORKSPACE blocks: widths by signal name.
+    outputs : tuple of str
+        The signals that drive the sinks.
+    Ts : float
+        Sample time in seconds.
+    """
+
+    nodes: dict[str, Node]
+    sources: dict[str, int]
+    outputs: tuple[str, ...]
+    Ts: float
+
+    @property
+    def delays(self) -> dict[str, Node]:
+        """The nodes that keep a state."""
+        return {name: node for name, node in self.nodes.items() if node.op.name == "delay"}
+
+
+#: What a block lowers to: for every output port, an operation's name, its arrays, and the rest.
+Lowered = list[tuple[str, dict[str, Array], dict[str, Any]]]
+
+
+def _refuse(block: Block, why: str) -> DiagramError:
+    return DiagramError(
+        "the compiled engines cannot run this block",
+        where=place(block),
+        given=why,
+        expected=f"{', '.join(sorted({*_LOWERINGS, *_OWN}))}",
+        mend='run the diagram with engine="bdsim"',
+    )
+
+
+def _sum(block: Any) -> Lowered:
+    if block.mode is not None and set(block.mode) != {"r"}:
+        raise _refuse(block, f"a sum that wraps angles (mode={block.mode!r})")
+    return [("add", {}, {"signs": block.signs})]
+
+
+def _constant(block: Any) -> Lowered:
+    return [("constant", {"value": np.atleast_1d(np.asarray(block.value, float))}, {})]
+
+
+def _gain(block: Any) -> Lowered:
+    K = np.asarray(block.K, float)
+    if K.ndim == 0:
+        return [("scale", {"k": K}, {})]
+    if K.ndim != 2:
+        raise _refuse(block, f"a gain of shape {K.shape}, neither a number nor a matrix")
+    return [("matvec", {"K": K if block.premul else K.T}, {})]
+
+
+def _clip(block: Any) -> Lowered:
+    bounds = {"low": np.asarray(block.min, float), "high": np.asarray(block.max, float)}
+    return [("clip", {}, bounds)]
+
+
+def _demux(block: Any) -> Lowered:
+    return [("take", {}, {"index": (port,)}) for port in range(block.nout)]
+
+
+#: bdsim's own blocks that lower.
+_LOWERINGS: dict[str, Callable[[Any], Lowered]] = {
+    "SUM": _sum,
+    "CONSTANT": _constant,
+    "GAIN": _gain,
+    "CLIP": _clip,
+    "MUX": lambda block: [("concatenate", {}, {})],
+    "DEMUX": _demux,
+    "INDEX": lambda block: [("take", {}, {"index": tuple(int(j) for j in block.index)})],
+    "ZOH": lambda block: [("delay", {"x0": block._x0}, {})],
+}
+_OWN = ("FROMWORKSPACE", "HADAMARD", "MATRIXGAIN", "SIGMOID", "TANH", "TOWORKSPACE", "UNITDELAY")
+
+
+def _lowered(block: Any) -> Lowered:
+    kind = str(block.type).upper()
+    if kind in _LOWERINGS:
+        return _LOWERINGS[kind](block)
+    if kind in _OWN:
+        return [(block.op.name, dict(block.op_parameters()), {})]
+    raise _refuse(block, f"{kind}, a block that is not among those that lower")
+
+
+def lower(diagram: BlockDiagram) -> Graph:
+    """Return the graph of a diagram.
+
+    Raises
+    ------
+    DiagramError
+        If a block does not lower, or there is no clock or more than one.
+    """
+    host.check_names(diagram)
+    host.compile_diagram(diagram)
+    used = host.clocks(diagram)
+    if len(used) != 1:
+        raise DiagramError(
+            "the compiled engines need exactly one clock",
+            where="the diagram",
+            given=", ".join(f"{clock.name} ({clock.T:g} s)" for clock in used) or "no clock",
+            expected="one clock",
+            mend='run a diagram with several clocks with engine="bdsim"',
+        )
+    # A block that does not lower is named before its signals are looked at.
+    skipped = [b for b in diagram.blocklist if b.nout == 0 or isinstance(b, FromWorkspace)]
+    lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
+    widths = host.check_signals(diagram)
+    nodes = {}
+    for block, results in lowered.items():
+        inputs = tuple(host.signal_name(plug.block, plug.port) for plug in block.inports)
+        for port, (op, arrays, static) in enumerate(results):
+            name = host.signal_name(block, port)
+            nodes[name] = Node(
+                name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
+            )
+    sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
+    outputs = (host.signal_name(s.inports[0].block, s.inports[0].port) for s in sinks)
+    return Graph(
+        nodes=nodes,
+        sources={name: widths[name] for name in host.sources(diagram)},
+        outputs=tuple(dict.fromkeys(outputs)),
+        Ts=float(used[0].T),
+    )
+
+
+def parameters(diagram: BlockDiagram) -> dict[str, dict[str, Array]]:
+    """Return the arrays of a diagram's blocks as they are now, by block and parameter name."""
+    values: dict[str, dict[str, Array]] = {}
+    for block in diagram.blocklist:
+        if block.nout and not isinstance(block, FromWorkspace):
+            arrays = _lowered(block)[0][1]
+            if arrays:
+                values[str(block.name)] = arrays
+    return values

@@ -1,0 +1,150 @@
+"""The schedule: what must step through time, and what need not.
+
+What must be sequential is exactly what lies in a feedback loop.  The graph is condensed into
+strongly connected components; in their topological order those without a loop are evaluated
+for all samples at once, and each loop is stepped through the samples by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import networkx as nx
+
+from lstmsim.engine.graph import Graph, Node
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Nodes that are computed together.
+
+    Parameters
+    ----------
+    loop : bool
+        Whether they step through time sample by sample.
+    nodes : tuple of Node
+        In the order of computation.  In a loop the delays come first: what they put out at a
+        sample is known before it.
+    """
+
+    loop: bool
+    nodes: tuple[Node, ...]
+
+    @property
+    def delays(self) -> tuple[Node, ...]:
+        """The nodes that keep a state."""
+        return tuple(node for node in self.nodes if node.op.name == "delay")
+
+    @property
+    def stacks(self) -> tuple[tuple[Node, ...], ...]:
+        """Gains that share an input, and are computed as one stacked product."""
+        groups: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            if node.op.name == "matvec":
+                groups.setdefault(node.inputs[0], []).append(node)
+        return tuple(tuple(group) for group in groups.values())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The stages of a graph, in order; ``print(schedule)`` explains them."""
+
+    stages: tuple[Stage, ...]
+
+    def __str__(self) -> str:
+        lines = []
+        for number, stage in enumerate(self.stages, start=1):
+            if stage.loop:
+                delays = " and ".join(node.name for node in stage.delays)
+                lines.append(
+                    f"stage {number}: {_count(len(stage.nodes))} stepped through time, sample by "
+                    f"sample: they lie in feedback loops through {delays}"
+                )
+            else:
+                lines.append(
+                    f"stage {number}: {_count(len(stage.nodes))} for all samples at once: no loop "
+                    "passes through them"
+                )
+            lines.extend(_wrapped(node.name for node in stage.nodes))
+            for stack in stage.stacks:
+                if len(stack) > 1:
+                    names = ", ".join(node.name for node in stack)
+                    lines.append(f"  stacked into one product, {stack[0].inputs[0]} →: {names}")
+        return "\n".join(lines)
+
+
+def _count(n: int) -> str:
+    return f"{n} signal" + ("" if n == 1 else "s")
+
+
+def _wrapped(names: Iterable[str], width: int = 96) -> list[str]:
+    lines, line = [], "   "
+    for name in names:
+        if len(line) + len(name) + 1 > width:
+            lines.append(line)
+            line = "   "
+        line += f" {name}"
+    return [*lines, line]
+
+
+def make_schedule(graph: Graph) -> Schedule:
+    """Derive the schedule of a graph.
+
+    Loops without a delay do not occur: they are refused, and named, when the diagram is
+    compiled.
+    """
+    wires = nx.DiGraph()
+    wires.add_nodes_from(graph.nodes)
+    for node in graph.nodes.values():
+        wires.add_edges_from((name, node.name) for name in node.inputs if name in graph.nodes)
+    position = {name: k for k, name in enumerate(graph.nodes)}
+    condensed = nx.condensation(wires)
+    first = {c: min(position[n] for n in condensed.nodes[c]["members"]) for c in condensed}
+    stages: list[Stage] = []
+    waiting: list[Node] = []
+    for component in _loops_last(condensed, wires, first):
+        members = sorted(condensed.nodes[component]["members"], key=position.__getitem__)
+        if not _is_loop(wires, members):
+            waiting.append(graph.nodes[members[0]])
+            continue
+        if waiting:
+            stages.append(Stage(False, tuple(waiting)))
+            waiting = []
+        stages.append(Stage(True, _sample_order(graph, members)))
+    if waiting:
+        stages.append(Stage(False, tuple(waiting)))
+    return Schedule(tuple(stages))
+
+
+def _is_loop(wires: nx.DiGraph, members: list[str]) -> bool:
+    return len(members) > 1 or wires.has_edge(members[0], members[0])
+
+
+def _loops_last(condensed: nx.DiGraph, wires: nx.DiGraph, first: dict[int, int]) -> list[int]:
+    """Return the components in topological order, what is ready without a loop before loops."""
+    missing = {c: condensed.in_degree(c) for c in condensed}
+    ready = [c for c, n in missing.items() if n == 0]
+    order = []
+    while ready:
+        key = {c: (_is_loop(wires, list(condensed.nodes[c]["members"])), first[c]) for c in ready}
+        component = min(ready, key=key.__getitem__)
+        ready.remove(component)
+        order.append(component)
+        for after in condensed.successors(component):
+            missing[after] -= 1
+            if missing[after] == 0:
+                ready.append(after)
+    return order
+
+
+def _sample_order(graph: Graph, members: list[str]) -> tuple[Node, ...]:
+    """Return the nodes of a loop in the order of one sample, its delays first."""
+    delays = [name for name in members if graph.nodes[name].op.name == "delay"]
+    inner = nx.DiGraph()
+    inner.add_nodes_from(name for name in members if name not in delays)
+    for name in inner:
+        inner.add_edges_from((i, name) for i in graph.nodes[name].inputs if i in inner)
+    position = {name: k for k, name in enumerate(members)}
+    ordered = nx.lexicographical_topological_sort(inner, key=position.__getitem__)
+    return tuple(graph.nodes[name] for name in [*delays, *ordered])
