@@ -485,9 +485,10 @@ class Compiled:
         """Run, and return what holds the signals: of each sequence, or of the NumPy engine."""
         if self._program is None:
             shape = (count,) if batch is None else (batch, count)
-            return interpreter.forward(
-                self.schedule, self._arrays, inputs, states, shape, self.dtype
-            )
+            with np.errstate(all="ignore"):  # what is not finite is found, and named, afterwards
+                return interpreter.forward(
+                    self.schedule, self._arrays, inputs, states, shape, self.dtype
+                )
         program, packed = self._program, self._packed
         assert packed is not None
         if batch is None:

@@ -80,7 +80,12 @@ def source(text: str, dtype: Any, form: str) -> str:
             "\ndef ", '\n@njit(error_model="numpy", inline="always")\ndef '
         )
         body += text
-    decorated = text.replace("def ", '@njit(cache=CACHE, error_model="numpy", nogil=True)\ndef ', 1)
+    # With its types given the function is compiled, or read from disk, when it is defined: what
+    # is damaged there fails here, and not in the middle of a run.
+    arguments = text.split("(", 1)[1].split(")", 1)[0].count(",")
+    types = ", ".join([f"{name}[::1]"] * arguments + ["int64[::1]"])
+    options = f'"void({types})", cache=CACHE, error_model="numpy", nogil=True'
+    decorated = text.replace("def ", f"@njit({options})\ndef ", 1)
     return "\n".join(head) + "\n" + body.replace(text, decorated)
 
 

@@ -292,7 +292,7 @@ class Program:
         homes: dict[str, Home] = {}
         values: Signals = {}
         for name, array in inputs.items():
-            flat = np.ascontiguousarray(array, self.dtype).reshape(-1)
+            flat = np.array(array, self.dtype).reshape(-1)  # kernels' arrays can be written to
             homes[name] = Home(flat, 0, self.widths[name])
         run = Run(self, samples, homes, values, {})
         for number, plan in enumerate(self.plans):
@@ -566,6 +566,6 @@ class Run:
     def home(self, name: str) -> Home:
         """Return where a signal is, moved into a buffer of its own if it is in none."""
         if name not in self.homes:
-            flat = np.ascontiguousarray(self.values[name]).reshape(-1)
+            flat = np.array(self.values[name]).reshape(-1)  # a constant's values are one, repeated
             self.homes[name] = Home(flat, 0, self.program.widths[name])
         return self.homes[name]
