@@ -114,7 +114,7 @@ def lstm_layer(
         W, R, b = layer.gate(gate)
         from_input = MatrixGain(W, **at(f"W{gate}", 0, top))
         from_state = MatrixGain(R, **at(f"R{gate}", 0, top + _ROW))
-        bias = block_class("CONSTANT")(b.copy(), **at(f"b{gate}", 0, top + 2 * _ROW))
+        bias = block_class("CONSTANT")(b, **at(f"b{gate}", 0, top + 2 * _ROW))
         total = block_class("SUM")("+++", **at(f"sum_{gate}", 220, top + _ROW - 20))
         kind = Tanh if gate == "g" else Sigmoid
         gates[gate] = kind(**at(gate, 400, top + _ROW - 20))
@@ -156,7 +156,7 @@ def _dense_head(bd: BlockDiagram, x: Block, head: Dense, origin: tuple[int, int]
         bd.connect(x, y)
         return y
     gain = MatrixGain(head.F, bd=bd, name="Fh", pos=(left, top))
-    bias = block_class("CONSTANT")(head.bias.copy(), bd=bd, name="by", pos=(left, top + _ROW))
+    bias = block_class("CONSTANT")(head.bias, bd=bd, name="by", pos=(left, top + _ROW))
     y = block_class("SUM")("++", bd=bd, name="y", pos=(left + 180, top))
     bd.connect(x, gain)
     bd.connect(gain, y[0])

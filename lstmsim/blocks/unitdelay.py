@@ -57,6 +57,7 @@ class UnitDelay(SampledBlock):
         super().__init__(
             clock=checked_clock(clock, where), x0=real_vector(x0, "x0", where), **blockargs
         )
+        self._x0.setflags(write=False)  # bdsim has made a copy that can be written to
 
     def op_parameters(self) -> dict[str, Any]:
         """Return the operation's parameters: the initial value x0."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -120,10 +122,12 @@ class Compiled:
         self._program = (
             Program(graph, schedule, dtype, form, graph.outputs) if engine == "numba" else None
         )
-        self._seen: list[tuple[Any, str, Any, bytes | None]] = []
+        self._seen: list[tuple[dict[str, Any], str, Any]] = []
+        self._contents: list[tuple[Array, bytes]] = []
         self._arrays: dict[str, dict[str, Array]] = {}
         self._packed: Packed | None = None
         self._dimensions: dict[str, str] | None = None
+        self._local = threading.local()
 
     @property
     def source(self) -> str:
@@ -216,6 +220,12 @@ class Compiled:
             As `run`.
         """
         self._check_outputs()
+        if state is None:
+            quick = self._repeated(u, False)
+            if quick is not None:
+                y = self._outputs({n: quick.signal(n) for n in self.graph.outputs})
+                if math.isfinite(float(np.add.reduce(y, axis=None))):
+                    return y
         inputs, batch, count = self._inputs(u, None)
         states = self._states(state, batch)
         found, _ = self._signals(inputs, states, batch, count, everything=False)
@@ -311,9 +321,13 @@ class Compiled:
         (19 + 10)·N·T numbers.
         """
         self._check_outputs()
-        inputs, batch, count = self._inputs(u, None)
-        states = self._states(state, batch)
-        runs = self._runs(inputs, states, batch, count, everything=True)
+        quick = self._repeated(u, True) if state is None else None
+        batch = None
+        if quick is not None:
+            runs: Any = [quick]
+        else:
+            inputs, batch, count = self._inputs(u, None)
+            runs = self._runs(inputs, self._states(state, batch), batch, count, everything=True)
         y = self._outputs({name: self._gather(runs, name, batch) for name in self.graph.outputs})
         if not np.isfinite(y).all():
             self.run(u, state=state)
@@ -438,29 +452,37 @@ class Compiled:
             return states
         return {n: np.broadcast_to(v, (batch, v.shape[-1])) for n, v in states.items()}
 
+    def _as_seen(self) -> bool:
+        """Whether the blocks' parameters are the objects, and hold the numbers, last seen."""
+        for attributes, name, value in self._seen:
+            if attributes[name] is not value:
+                return False
+        return all(value.tobytes() == content for value, content in self._contents)
+
     def _refresh(self) -> None:
         """Take over parameters that were replaced, or changed in place."""
-        if self._seen and all(
-            getattr(block, name) is value and (content is None or value.tobytes() == content)
-            for block, name, value, content in self._seen
-        ):
+        if self._arrays and self._as_seen():
             return
-        self._seen = []
+        only_numbers = bool(self._arrays) and all(
+            attributes[name] is value
+            or (name in ("K", "value", "_x0") and np.shape(attributes[name]) == np.shape(value))
+            for attributes, name, value in self._seen
+        )
+        self._seen, self._contents = [], []
         for block in self.diagram.blocklist:
             if isinstance(block, FromWorkspace | ToWorkspace):
                 continue
             for name in ("K", "value", "_x0", "min", "max", "signs"):
                 if name in block.__dict__:
                     value = block.__dict__[name]
-                    # What cannot be written to need not be looked at again.
-                    fixed = not isinstance(value, np.ndarray) or not value.flags.writeable
-                    self._seen.append((block, name, value, None if fixed else value.tobytes()))
+                    self._seen.append((block.__dict__, name, value))
+                    if isinstance(value, np.ndarray) and value.flags.writeable:
+                        self._contents.append((value, value.tobytes()))
         self._arrays = {
             block: {name: np.asarray(value, self.dtype) for name, value in values.items()}
             for block, values in parameters(self.diagram).items()
         }
-        graph = lower(self.diagram)
-        if graph != self.graph:
+        if not only_numbers and lower(self.diagram) != self.graph:
             raise DiagramError(
                 "the diagram was changed after it was compiled",
                 where="the compiled diagram",
@@ -508,6 +530,41 @@ class Compiled:
         with ThreadPoolExecutor() as pool:
             return [first, *pool.map(one, range(1, batch))]
 
+    def _repeated(self, u: Any, everything: bool) -> Run | None:
+        """Return a run of one sequence in the arrays of the last one of its length, if it can.
+
+        An array of the right shape is all that this looks at: what else there is to say of an
+        input, and of a result that is not finite, the long way says.
+        """
+        if (
+            self._program is None
+            or type(u) is not np.ndarray
+            or u.ndim != 2
+            or u.dtype.kind != "f"
+            or len(self.graph.sources) != 1
+            or (len(self.diagram.blocklist), len(self.diagram.wirelist)) != self._structure
+        ):
+            return None
+        (name,) = self.graph.sources
+        if u.shape[1] != self.graph.sources[name] or u.shape[0] == 0:
+            return None
+        self._refresh()
+        packed = self._packed
+        assert packed is not None
+        kept: dict[Any, Any] = self._local.__dict__.setdefault("runs", {})
+        key = (u.shape[0], everything)
+        if key not in kept or kept[key][0] is not packed:
+            kept.clear()  # the arrays of one length at a time
+            states = {n.block: self._arrays[n.block]["x0"] for n in self.graph.delays.values()}
+            run = self._program.forward(packed, {name: u}, states, u.shape[0], everything)
+            room = run.homes[name].flat.reshape(u.shape)
+            kept[key] = (packed, run, room)
+            return run
+        _, run, room = kept[key]
+        np.copyto(room, u, casting="same_kind")
+        run.again()
+        return run  # type: ignore[no-any-return]
+
     def _gather(self, runs: Any, name: str, batch: int | None) -> Array:
         if isinstance(runs, dict):
             return np.asarray(runs[name])
@@ -535,9 +592,7 @@ class Compiled:
 
     def _outputs(self, found: Mapping[str, Array]) -> Array:
         outputs = [found[name] for name in self.graph.outputs]
-        return np.ascontiguousarray(
-            outputs[0] if len(outputs) == 1 else np.concatenate(outputs, -1)
-        )
+        return np.array(outputs[0]) if len(outputs) == 1 else np.concatenate(outputs, -1)
 
     def _gradients(
         self, runs: Any, cotangents: Mapping[str, Array], batch: int | None, wrt_input: bool

@@ -288,13 +288,17 @@ class Program:
         samples: int,
         everything: bool,
     ) -> Run:
-        """Run one sequence, and return where its signals are."""
+        """Run one sequence, and return where its signals are.
+
+        The run records what it calls, on which arrays: `Run.again` repeats it, on a new input in
+        the same arrays, without any of what leads to the calls.
+        """
         homes: dict[str, Home] = {}
         values: Signals = {}
         for name, array in inputs.items():
             flat = np.array(array, self.dtype).reshape(-1)  # kernels' arrays can be written to
             homes[name] = Home(flat, 0, self.widths[name])
-        run = Run(self, samples, homes, values, {})
+        run = Run(self, samples, homes, values, {}, [], {})
         for number, plan in enumerate(self.plans):
             data = packed.stages[number]
             if isinstance(plan, LoopPlan):
@@ -314,22 +318,29 @@ class Program:
                 continue
             settings = settings_of(node, arrays)
             if node.op.name == "delay":
-                settings["x0"] = states[node.block][None, :]
-            found = node.op.forward(tuple(run.signal(name) for name in node.inputs), settings)
-            run.values[node.name] = np.broadcast_to(found, (run.samples, node.width)).astype(
-                self.dtype, copy=False
-            )
+                settings["x0"] = np.array(states[node.block][None, :])
+                run.states[node.block] = settings["x0"][0]
+            room = np.empty((run.samples, node.width), self.dtype)
+            run.values[node.name] = room
+            inputs = tuple(run.signal(name) for name in node.inputs)
+            if node.op.name == "constant":
+                room[:] = node.op.forward(inputs, settings)
+            else:
+                run.call(_evaluate, room, node, inputs, settings)
 
     def _run_stack(self, run: Run, stack: Stack, weights: Array) -> None:
         out = np.empty(run.samples * stack.row, self.dtype)
         columns = self.widths[stack.source]
         if columns > _FEW_COLUMNS:
-            np.matmul(run.signal(stack.source), weights, out=out.reshape(run.samples, stack.row))
+            room = out.reshape(run.samples, stack.row)
+            run.call(np.matmul, run.signal(stack.source), weights, room)
         else:
             source = run.home(stack.source)
             blocks = stack.row // self.lanes
             sizes = (run.samples, columns, source.row, stack.row, 0, blocks)
-            self.product(source.flat[source.at :], weights, out, np.array(sizes, np.int64))
+            run.call(
+                self.product, source.flat[source.at :], weights, out, np.array(sizes, np.int64)
+            )
         for node, at in zip(stack.nodes, stack.offsets, strict=True):
             run.homes[node.name] = Home(out, at, stack.row)
 
@@ -350,7 +361,8 @@ class Program:
         log[:row] = 0
         for node in plan.stage.delays:
             at = places[plan.full.places.delays[node.name]]
-            log[at : at + node.width] = states[node.block]
+            run.states[node.block] = log[at : at + node.width]
+            run.states[node.block][:] = states[node.block]
         ext, ext_places, ext_row = self._external(run, plan)
         key = (number, kind, run.samples, ext_row, tuple(ext_places.values()))
         numbers = self._numbers.get(key)
@@ -361,7 +373,7 @@ class Program:
                     numbers[k] = ext_places[name[4:]]
             numbers[kernel.keys.index("row:ext")] = ext_row
             self._numbers[key] = numbers
-        self._kernel(kernel.text)(log, ext, par, numbers)
+        run.call(self._kernel(kernel.text), log, ext, par, numbers)
         for name in kernel.kept:
             run.homes[name] = Home(log[row:], places[name], row)
         for node in plan.stage.delays:
@@ -517,7 +529,7 @@ class Program:
         row = plan.rows["ext"]
         ext = np.zeros((run.samples, row), self.dtype)
         for name, at in plan.ext.items():
-            ext[:, at : at + self.widths[name]] = run.signal(name)
+            run.call(np.copyto, ext[:, at : at + self.widths[name]], run.signal(name))
         return ext.reshape(-1), plan.ext, row
 
 
@@ -538,6 +550,10 @@ class Gradient:
     inputs: Signals
 
 
+def _evaluate(room: Array, node: Node, inputs: Any, settings: dict[str, Any]) -> None:
+    room[:] = node.op.forward(inputs, settings)
+
+
 def _add(arrays: dict[str, dict[str, Array]], block: str, name: str, part: Array) -> None:
     values = arrays.setdefault(block, {})
     values[name] = values[name] + part if name in values else part
@@ -549,13 +565,41 @@ def _add_signal(bars: Signals, name: str, part: Array) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """What a forward run has computed."""
+    """What a forward run has computed, and how.
+
+    Parameters
+    ----------
+    program : Program
+        What was run.
+    samples : int
+        How many samples.
+    homes, values : dict
+        Where the signals are: in flat buffers, or arrays of their own.
+    logs : dict
+        The buffers of each loop, by its stage's number.
+    calls : list
+        The functions and arguments that computed it.
+    states : dict of ndarray
+        Where the first outputs of the delays are, by block name.
+    """
 
     program: Program
     samples: int
     homes: dict[str, Home]
     values: Signals
     logs: dict[int, tuple[Array, Array, dict[str, int], int]]
+    calls: list[tuple[Callable[..., Any], tuple[Any, ...]]]
+    states: dict[str, Array]
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function, and remember it for the next time."""
+        function(*arguments)
+        self.calls.append((function, arguments))
+
+    def again(self) -> None:
+        """Compute all signals once more, from what the inputs' and states' arrays hold now."""
+        for function, arguments in self.calls:
+            function(*arguments)
 
     def signal(self, name: str) -> Array:
         """Return a signal as an array of shape (samples, width)."""
@@ -564,8 +608,8 @@ class Run:
         return self.homes[name].view(self.samples, self.program.widths[name])
 
     def home(self, name: str) -> Home:
-        """Return where a signal is, moved into a buffer of its own if it is in none."""
+        """Return where a signal is in a flat buffer."""
         if name not in self.homes:
-            flat = np.array(self.values[name]).reshape(-1)  # a constant's values are one, repeated
-            self.homes[name] = Home(flat, 0, self.program.widths[name])
+            width = self.program.widths[name]
+            self.homes[name] = Home(self.values[name].reshape(-1), 0, width)
         return self.homes[name]
