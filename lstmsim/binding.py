@@ -84,7 +84,8 @@ def sample_count(
                 where=place(block),
                 given="no input",
                 expected="an array of shape (T, width)",
-                mend="pass u to simulate(diagram, u), or put u into the workspace",
+                mend="pass u to simulate(diagram, u), on the command line --input FILE, or put u "
+                "into the workspace",
             )
         lengths[name] = len(values)
     if samples is None and not lengths:
@@ -135,10 +136,35 @@ def start(state: State | None, Ts: float) -> int:
     return round(float(state.time[-1]) / Ts) + 1
 
 
+def _check_whole(traces: xr.Dataset, Ts: float) -> None:
+    """Refuse traces that do not end where their final states are, or of another sample time."""
+    theirs = float(traces.attrs.get("Ts", Ts))
+    if abs(theirs - Ts) > 1e-9 * Ts:
+        raise InvalidValueError(
+            "the state is of another sample time",
+            where="state",
+            given=f"traces with Ts = {theirs:g} s",
+            expected=f"Ts = {Ts:g} s, as the diagram has",
+            mend="pass the states alone, by block name, if that is meant",
+        )
+    if traces.sizes.get("time", 0) == 0 or "samples_done" not in traces.attrs:
+        return
+    if start(traces, Ts) != int(traces.attrs["samples_done"]):
+        raise InvalidValueError(
+            "the traces were cut: their final states are not those of their last sample",
+            where="state",
+            given=f"traces to {float(traces.time[-1]):g} s of a run to "
+            f"{(int(traces.attrs['samples_done']) - 1) * Ts:g} s",
+            expected="whole traces",
+            mend="pass the whole traces, or states by block name: {'h_prev': ..., 'c_prev': ...}",
+        )
+
+
 def given_states(diagram: BlockDiagram, state: State) -> dict[str, npt.NDArray[Any]]:
     """Return a state's arrays by block name, if it is one of this diagram."""
     blocks = stateful(diagram)
     if isinstance(state, xr.Dataset):
+        _check_whole(state, float(host.clocks(diagram)[0].T))
         given = {
             str(name).removesuffix("_final"): array.values
             for name, array in state.data_vars.items()
@@ -181,7 +207,10 @@ def initial_states(diagram: BlockDiagram, state: State | None) -> dict[str, Floa
     given = given_states(diagram, state)
     initial = {}
     for name, values in given.items():
-        array = real_array(values, f"the state of {name!r}", "state").reshape(-1)
+        array = real_array(values, f"the state of {name!r}", "state")
+        if array.ndim > 1 and 1 not in array.shape:
+            array = array[:0]  # a batch's states, whose number might happen to fit
+        array = array.reshape(-1)
         if len(array) != blocks[name].ndstates:
             raise ShapeError(
                 "the state does not fit its block",

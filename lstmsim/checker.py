@@ -17,15 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lstmsim.arrays import count
 from lstmsim.errors import InvalidValueError
 from lstmsim.onestep import one_step_ahead
-from lstmsim.traces import check_is_traces, select, signal_names
-
-#: Single-precision tolerance: |a − b| ≤ ATOL + RTOL·|b|.
-ATOL = 1e-6
-RTOL = 1e-5
-
+from lstmsim.traces import ATOL, RTOL, check_is_traces, select, signal_names
 
 _ONE_STEP = {
     True: "One step ahead, each sample started from the expected side's states, the diagram "
@@ -120,7 +114,11 @@ class CheckReport:
         if bad:
             located = [s for s in bad if s.sample is not None]
             problems = {s.problem for s in bad}
-            lines.append(f"{len(bad)} of {count(len(self.signals), 'signal')} differ.")
+            lines.append(
+                f"{len(bad)} of {len(self.signals)} signals differ."
+                if len(self.signals) > 1
+                else "The signal differs."
+            )
             if located:
                 first = min(located, key=lambda s: s.sample or 0)
                 lines.append(
@@ -174,6 +172,12 @@ class CheckReport:
             row = [escape(name), "", "", "", "", f"MISS not in the {side}"]
             table.add_row(*row, style="bold red")
         return table
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        return f"<CheckReport: {self.summary}>"
 
     def __str__(self) -> str:
         console = Console(file=io.StringIO(), width=80, color_system=None)

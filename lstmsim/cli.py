@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lstmsim.arrays import count
 from lstmsim.errors import LstmsimError
+from lstmsim.traces import ATOL, RTOL
 
 if TYPE_CHECKING:
     from bdsim.blockdiagram import BlockDiagram
@@ -114,10 +115,10 @@ def run(
         Path | None, typer.Option("--out", "-o", help="Save the traces: .nc or .csv.")
     ] = None,
     plot_file: Annotated[
-        Path | None, typer.Option("--plot", help="Save a figure: .png, .svg or .pdf.")
+        Path | None, typer.Option("--plot", help="Save a figure: .png, .svg, .pdf ….")
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Number of samples, for models without an input.")
+        int | None, typer.Option(help="How many samples; as many as the input has if not given.")
     ] = None,
     check_it: Annotated[
         bool,
@@ -129,7 +130,7 @@ def run(
     """Run a model over a workspace."""
     from lstmsim.checker import check
     from lstmsim.files import check_target
-    from lstmsim.plotting import picture_endings, plot, save_plot
+    from lstmsim.plotting import PICTURE_ENDINGS, plot, save_plot
     from lstmsim.simulate import reference, simulate
     from lstmsim.tracefiles import TRACE_ENDINGS, save_traces
     from lstmsim.traces import signal_names
@@ -140,7 +141,7 @@ def run(
     if out is not None:
         check_target(out, TRACE_ENDINGS, "trace")
     if plot_file is not None:
-        check_target(plot_file, picture_endings(), "picture")
+        check_target(plot_file, PICTURE_ENDINGS, "picture")
     arrays, u = _arrays(workspace, input_file)
     diagram = _load(model, arrays)
     network = None
@@ -190,8 +191,8 @@ def run(
 def check(
     traces_file: Annotated[Path, typer.Argument(metavar="A", help="Traces that are checked.")],
     expected_file: Annotated[Path, typer.Argument(metavar="B", help="Traces as expected.")],
-    atol: Annotated[float, typer.Option(help="Absolute part of the tolerance.")] = 1e-6,
-    rtol: Annotated[float, typer.Option(help="Relative part of the tolerance.")] = 1e-5,
+    atol: Annotated[float, typer.Option(help="Absolute part of the tolerance.")] = ATOL,
+    rtol: Annotated[float, typer.Option(help="Relative part of the tolerance.")] = RTOL,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -214,7 +215,10 @@ def check(
 def plot(
     traces_file: Annotated[Path, typer.Argument(metavar="TRACES", help="A .nc or .csv file.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The figure; TRACES.png if not given.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The figure; TRACES.png or TRACES-difference.png if not given."
+        ),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Plot the difference to these traces instead.")
@@ -236,7 +240,8 @@ def plot(
         figure = plot_traces(traces, names)
     else:
         figure = plot_difference(traces, load_traces(against), names)
-    target = traces_file.with_suffix(".png") if out is None else out
+    ending = ".png" if against is None else "-difference.png"
+    target = traces_file.with_name(traces_file.stem + ending) if out is None else out
     save_plot(figure, target)
     if not quiet:
         _out.print(f"saved {target}", markup=False, soft_wrap=True)
@@ -283,15 +288,9 @@ def _arrays(workspace: Path | None, input_file: Path | None) -> tuple[dict[str, 
 
 
 def _model_file(model: str) -> Path:
-    from lstmsim.models import model_path
+    from lstmsim.models.shipped import model_file
 
-    path = Path(model)
-    if path.exists() or path.name != model or path.suffix not in ("", ".bd"):
-        return path
-    try:
-        return model_path(model)
-    except LstmsimError:
-        return path
+    return model_file(model)
 
 
 def _load(model: str, arrays: dict[str, Any]) -> BlockDiagram:

@@ -29,7 +29,7 @@ _GATE_ROWS = ("f", "i", "g", "o")
 _ROW = 140
 _GATE_HEIGHT = 3 * _ROW
 #: Width of one layer's picture, and the corner of the next one's.
-_LAYER_WIDTH = 1440
+_LAYER_WIDTH = 1500
 
 
 def lstm_layer(
@@ -107,17 +107,17 @@ def lstm_layer(
         position = (origin[0] + column, origin[1] + row)
         return {"bd": bd, "name": prefix + label, "pos": position}
 
-    h_prev = UnitDelay(clock, layer.h0, **at("h_prev", 400, 4 * _GATE_HEIGHT))
+    h_prev = UnitDelay(clock, layer.h0, **at("h_prev", 440, 4 * _GATE_HEIGHT))
     gates: dict[str, Block] = {}
     for row, gate in enumerate(_GATE_ROWS):
         top = row * _GATE_HEIGHT
         W, R, b = layer.gate(gate)
-        from_input = MatrixGain(W, **at(f"W{gate}", 0, top))
+        from_input = MatrixGain(W, **at(f"W{gate}", 60, top))
         from_state = MatrixGain(R, **at(f"R{gate}", 0, top + _ROW))
-        bias = block_class("CONSTANT")(b, **at(f"b{gate}", 0, top + 2 * _ROW))
-        total = block_class("SUM")("+++", **at(f"sum_{gate}", 220, top + _ROW - 20))
+        bias = block_class("CONSTANT")(b, **at(f"b{gate}", 60, top + 2 * _ROW))
+        total = block_class("SUM")("+++", **at(f"sum_{gate}", 260, top + _ROW - 20))
         kind = Tanh if gate == "g" else Sigmoid
-        gates[gate] = kind(**at(gate, 400, top + _ROW - 20))
+        gates[gate] = kind(**at(gate, 440, top + _ROW - 20))
         bd.connect(u, from_input)
         bd.connect(h_prev, from_state)
         for port, term in enumerate((from_input, from_state, bias)):
@@ -125,12 +125,12 @@ def lstm_layer(
         bd.connect(total, gates[gate])
 
     top = _ROW - 40  # so that the wires from the gates run straight
-    c_prev = UnitDelay(clock, layer.c0, **at("c_prev", 720, top - _ROW))
-    fc = Hadamard(2, **at("fc", 620, top))
-    ig = Hadamard(2, **at("ig", 620, _GATE_HEIGHT + _ROW - 20))
-    c = block_class("SUM")("++", **at("c", 820, top))
-    tanh_c = Tanh(**at("tanh_c", 1000, top))
-    h = Hadamard(2, **at("h", 1160, 3 * _GATE_HEIGHT + top))
+    c_prev = UnitDelay(clock, layer.c0, **at("c_prev", 760, top - _ROW))
+    fc = Hadamard(2, **at("fc", 660, top))
+    ig = Hadamard(2, **at("ig", 660, _GATE_HEIGHT + _ROW - 20))
+    c = block_class("SUM")("++", **at("c", 860, top))
+    tanh_c = Tanh(**at("tanh_c", 1040, top))
+    h = Hadamard(2, **at("h", 1200, 3 * _GATE_HEIGHT + top))
     for start, end in (
         (c_prev, fc[0]),
         (gates["f"], fc[1]),

@@ -152,6 +152,10 @@ class LSTM:
 
     def gate(self, gate: str) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return one gate's rows of W, R and b; gate is "i", "f", "g" or "o"."""
+        if gate not in GATES:
+            raise InvalidValueError(
+                "an LSTM has no such gate", given=repr(gate), expected=", ".join(GATES)
+            )
         row = GATES.index(gate) * self.n_units
         rows = slice(row, row + self.n_units)
         return self.W[rows], self.R[rows], self.b[rows]

@@ -1,4 +1,4 @@
-"""Traces: labelled arrays of signals, and the files that keep them.
+"""Traces: labelled arrays of signals.
 
 Traces are an `xarray.Dataset` with one variable a signal, of shape (time, width).  Signals that
 meet in an element-wise block share a dimension, so that ``traces.f * traces.c_prev`` is a
@@ -20,6 +20,10 @@ from lstmsim._version import __version__
 from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.host import signal_name
+
+#: Single-precision tolerance: |a − b| ≤ ATOL + RTOL·|b|.
+ATOL = 1e-6
+RTOL = 1e-5
 
 #: bdsim's own blocks whose output elements come from the same elements of their inputs.
 _ELEMENTWISE_HOST_BLOCKS = frozenset({"sum", "clip", "zoh"})
@@ -135,6 +139,8 @@ def dataset(
             "engine": engine,
             "dtype": str(any_signal.dtype),
             "version": __version__,
+            # So that traces that were cut are not taken for ones whose states are at their end.
+            "samples_done": start + samples,
         },
     )
 

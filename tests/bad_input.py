@@ -181,19 +181,22 @@ NONE = "No such file or directory"
 #: What is wrong: how to bring it about, and words that the message has.
 BAD: dict[str, tuple[Callable[[], Arguments], list[str]]] = {
     "W does not fit": (with_workspace(W=np.ones((12, 3))), ["block 'Wf'", "(3, 3)", "elements"]),
-    "R does not fit": (with_workspace(R=np.ones((12, 4))), ["(3, 4)", "block 'Rf'"]),
+    "R does not fit": (
+        with_workspace(R=np.ones((12, 4))),
+        ["W of shape (12, 4), R of shape (12, 4)", "16 rows in W"],
+    ),
     "F does not fit": (
         with_workspace(F=np.ones((2, 4))),
         ["block 'y' (MATRIXGAIN), input port 0", "3 elements", "4 elements", "(2, 4)"],
     ),
-    "too many rows": (with_workspace(W=np.ones((16, 4))), ["W with 16 rows", "12 rows in W"]),
+    "too many rows": (with_workspace(W=np.ones((16, 4))), ["W of shape (16, 4)", "12 rows in W"]),
     "rows not divisible by 4": (
         with_workspace(W=np.ones((10, 4)), R=np.ones((10, 3)), b=np.ones(10)),
-        ["block 'Wo'", "12 of an axis of length 10", "W (10, 4)", "h0 (3, 1)"],
+        ["R of shape (10, 3)", "divisible by 4", "i, f, g, o"],
     ),
     "rows not divisible by 4, checked": (
         lambda: [*with_workspace(W=np.ones((10, 4)))(), "--check"],
-        ["length 10"],
+        ["W of shape (10, 4)", "divisible by 4"],
     ),
     "NaN in W": (
         with_workspace(W=spoiled("W", (1, 2), np.nan)),

@@ -48,13 +48,15 @@ def test_a_wrong_value_is_refused_with_its_block(
 
 
 WORKSPACES = [
-    ({"W": np.ones((16, 4))}, ModelFileError, ("rows that no block uses", "W with 16 rows")),
-    ({"W": np.ones((8, 4))}, ExpressionError, ("a slice to 9 of an axis of length 8",)),
-    ({"R": np.ones((13, 3))}, ModelFileError, ("R with 13 rows", "the first 12", "12 rows in R")),
-    ({"b": np.ones((15, 1))}, ModelFileError, ("b with 15 rows",)),
-    ({"b": np.ones((1, 15))}, ModelFileError, ("b with 15 rows",)),
-    ({"h0": np.ones(2), "c0": np.ones(2)}, ModelFileError, ("W with 12 rows", "the first 8")),
-    ({"c0": np.ones(2)}, ShapeError, ("block 'fc'", "3 elements", "2 elements")),
+    ({"W": np.ones((16, 4))}, ShapeError, ("W of shape (16, 4)", "12 rows in W")),
+    ({"W": np.ones((8, 4))}, ShapeError, ("W of shape (8, 4)", "3 units and 12 gate rows")),
+    ({"R": np.ones((13, 3))}, ShapeError, ("R of shape (13, 3)", "divisible by 4")),
+    ({"b": np.ones((15, 1))}, ShapeError, ("b of shape (15,)", "12 rows in b")),
+    ({"b": np.ones((1, 15))}, ShapeError, ("b of shape (15,)", "12 rows in b")),
+    ({"h0": np.ones(2), "c0": np.ones(2)}, ShapeError, ("h0 of shape (2,)", "3 rows in h0")),
+    ({"c0": np.ones(2)}, ShapeError, ("c0 of shape (2,)", "3 rows in c0")),
+    ({"bF": np.ones(2)}, ModelFileError, ("no bias in its dense head", "bF")),
+    ({"F": np.ones((2, 3, 1))}, ShapeError, ("block 'y'", "(2, 3, 1)")),
     ({"W": np.ones((12, 3))}, ShapeError, ("'Wf'", "4 elements", "3 elements")),
     ({"F": np.ones((2, 4))}, ShapeError, ("block 'y'", "3 elements", "4 elements")),
     ({"W": np.full((12, 4), 1j)}, InvalidTypeError, ("W does not hold real", "complex")),

@@ -148,7 +148,7 @@ def test_sources_that_are_functions_of_time_act_at_their_time() -> None:
     np.testing.assert_allclose(traces.wave[:, 0], np.sin(2 * np.pi * 1.5 * time), atol=1e-9)
     np.testing.assert_allclose(traces.ramp[:, 0], 2 * np.maximum(time - 0.2, 0), atol=1e-9)
     np.testing.assert_array_equal(traces.d0[1:], traces.step[:-1].values)
-    more = ls.simulate(bd, samples=2, state=traces.isel(time=slice(0, 3)))
+    more = ls.simulate(bd, samples=2, state=ls.simulate(bd, samples=3))
     np.testing.assert_array_equal(more.step[:, 0], [1, 1], "time goes on with the state")
 
 
@@ -251,9 +251,21 @@ def test_a_wrong_argument_is_refused(layer: ls.LSTM, arguments: dict, words: str
 
 
 def test_the_state_of_another_diagram_is_refused(layer: ls.LSTM) -> None:
-    traces = ls.simulate(counting_diagram(), [1.0, 2.0])
+    traces = ls.simulate(counting_diagram(1.0), [1.0, 2.0])
     with pytest.raises(InvalidValueError, match=r"states of h_prev.*c_prev"):
         ls.simulate(ls.build(ls.Network([layer])), np.ones((3, 2)), state=traces)
+
+
+def test_traces_that_were_cut_are_no_state(layer: ls.LSTM) -> None:
+    diagram, u = ls.build(ls.Network([layer], Ts=0.1)), np.ones((9, 2))
+    traces = ls.simulate(diagram, u)
+    with pytest.raises(InvalidValueError, match=r"(?s)were cut.*to 0.3 s of a run to 0.8 s"):
+        ls.simulate(diagram, u, state=traces.isel(time=slice(0, 4)))
+    with pytest.raises(InvalidValueError, match="another sample time"):
+        ls.simulate(ls.build(ls.Network([layer], Ts=0.2)), u, state=traces)
+    batch = ls.reference(ls.Network([layer], Ts=0.1), np.ones((3, 9, 2)))
+    with pytest.raises(ShapeError, match=r"\(3, 3\)"):
+        ls.simulate(diagram, u, state=batch)
 
 
 def test_progress_is_reported_to_the_last_sample(layer: ls.LSTM) -> None:

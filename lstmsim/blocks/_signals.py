@@ -22,6 +22,11 @@ def place(block: Any, port: int | None = None) -> str:
     return f"{at}, input port {port}{driver}"
 
 
+def _driver_type(block: Any, port: int) -> str:
+    wires = getattr(block, "_input_wires", None)
+    return str(wires[port].start.block.type) if wires and wires[port] else ""
+
+
 def label(kind: str, blockargs: dict[str, Any]) -> str:
     """Return the words for a block that is being made."""
     name = blockargs.get("name")
@@ -59,7 +64,9 @@ def check_width(u: npt.NDArray[Any], width: int, block: Any, port: int, reason: 
             where=place(block, port),
             given=f"a signal of {count(u.shape[0], 'element')}",
             expected=f"{count(width, 'element')}, because {reason}",
-            mend="look at the block that drives this port, or at this block's parameter",
+            mend="an input has one row a sample, one column an element, and no column of time"
+            if _driver_type(block, port) == "fromworkspace"
+            else "look at the block that drives this port, or at this block's parameter",
         )
 
 

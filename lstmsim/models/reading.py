@@ -20,8 +20,9 @@ from lstmsim.blocks.fromworkspace import FromWorkspace
 from lstmsim.blocks.matrixgain import MatrixGain
 from lstmsim.blocks.unitdelay import UnitDelay
 from lstmsim.errors import DiagramError, InvalidTypeError, LstmsimError, ModelFileError
-from lstmsim.files import existing
 from lstmsim.models.catalogue import BLOCKS, INSTEAD, SKIPPED
+from lstmsim.models.shipped import model_file
+from lstmsim.networks import LSTM
 
 
 def _bad_file(path: Path, problem: str, given: str, **parts: str) -> ModelFileError:
@@ -57,7 +58,7 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
     FileAccessError, ModelFileError
         If there is no such file, or it is not a model.
     """
-    file = existing(path, "the model file")
+    file = model_file(path)
     try:
         model = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -93,7 +94,7 @@ def read_entries(path: str | os.PathLike[str]) -> tuple[Path, list[Entry], dict[
     FileAccessError, ModelFileError, ExpressionError
         As `load`.
     """
-    file = existing(path, "the model file")
+    file = model_file(path)
     model = read_model(file)
     entries = [_entry(file, n, block) for n, block in enumerate(model["blocks"])]
     if all(entry.kind in SKIPPED for entry in entries):
@@ -113,7 +114,7 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
     Parameters
     ----------
     path : path
-        A `.bd` file.
+        A `.bd` file, or the name of a model that comes with the package.
     workspace : mapping of str to array_like, optional
         The values of the names in the file's expressions.  Vectors may be (n,), (n, 1) or
         (1, n), Ts also (1, 1).  If `u` is missing the source stays unbound until
@@ -144,8 +145,41 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
     30
     """
     file, entries, wires = read_entries(path)
-    blocks_in_file = [entry for entry in entries if entry.kind not in SKIPPED]
     values = _checked_workspace(workspace)
+    used = {n for e in entries for tree in e.trees.values() for n in expressions.names(tree)}
+    if "bF" in values and "bF" not in used and "F" in used:
+        raise _bad_file(
+            file,
+            "the model has no bias in its dense head",
+            "bF in the workspace",
+            expected="a model that uses bF, or a workspace without it",
+            mend="add the bias to the model, or take bF out",
+        )
+    try:
+        return _wired(file, entries, wires, values)
+    except LstmsimError as error:
+        _explain(values, used, error)
+        raise
+
+
+def _explain(values: Mapping[str, Any], used: set[str], error: LstmsimError) -> None:
+    """Say what is wrong with a layer's arrays in their own terms, if that is what it is."""
+    for name in sorted(used & values.keys()):
+        suffix = name[1:]
+        arrays = {n: f"{n}{suffix}" for n in ("W", "R", "b", "h0", "c0")}
+        if name.startswith("W") and set(arrays.values()) <= used & values.keys():
+            states = {n: values[arrays[n]] for n in ("h0", "c0")}
+            try:
+                LSTM(values[name], values[arrays["R"]], values[arrays["b"]], **states)
+            except LstmsimError as better:
+                raise better from error
+
+
+def _wired(
+    file: Path, entries: list[Entry], wires: dict[int, int], values: dict[str, Any]
+) -> BlockDiagram:
+    """Return the diagram of a file's entries, compiled and checked."""
+    blocks_in_file = [entry for entry in entries if entry.kind not in SKIPPED]
     bd = host.blockdiagram()
     clock = None
     if any(p.kind == "clock" for e in blocks_in_file for p in BLOCKS[e.kind].values()):

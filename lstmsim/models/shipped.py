@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from lstmsim.errors import InvalidValueError
+from lstmsim.errors import FileAccessError, InvalidValueError
+from lstmsim.files import existing
 
 _PACKAGE = Path(__file__).parents[1]
 #: In an installed package beside the modules, in a checkout beside the package.
 _FOLDERS = (_PACKAGE / "diagrams", _PACKAGE.parent / "diagrams")
+
+
+def model_file(path: str | os.PathLike[str]) -> Path:
+    """Return a model file that exists, or the one of this name that comes with the package.
+
+    Raises
+    ------
+    FileAccessError
+        If there is neither.
+    """
+    target = Path(path)
+    models = _shipped()
+    if not target.exists() and target.name == str(path) and target.stem in models:
+        return models[target.stem]
+    try:
+        return existing(target, "the model file")
+    except FileAccessError as error:
+        raise FileAccessError(
+            "the model file cannot be read",
+            where=str(target),
+            given=getattr(error.__cause__, "strerror", None) or "no such file",
+            expected="a .bd file, or the name of a model that comes with the package",
+            mend=f"look at the path; the package has {', '.join(models)}",
+        ) from None
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for folder in _FOLDERS for path in sorted(folder.glob("*.bd"))}
 
 
 def model_path(name: str) -> Path:
@@ -34,7 +64,7 @@ def model_path(name: str) -> Path:
     >>> model_path("lstm_layer").name
     'lstm_layer.bd'
     """
-    models = {path.stem: path for folder in _FOLDERS for path in sorted(folder.glob("*.bd"))}
+    models = _shipped()
     try:
         return models[name.removesuffix(".bd")]
     except KeyError:

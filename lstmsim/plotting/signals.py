@@ -11,12 +11,14 @@ import xarray as xr
 
 from lstmsim.errors import InvalidValueError
 from lstmsim.files import check_target, written_whole
-from lstmsim.traces import check_is_traces, select, signal_names
+from lstmsim.traces import ATOL, RTOL, check_is_traces, select, signal_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Endings of picture files.
+PICTURE_ENDINGS = (".png", ".svg", ".pdf", ".eps", ".jpg", ".tif")
 #: Signals wider than this are drawn as heat maps.
 MAX_LINES = 12
 #: The colours of Okabe and Ito, which differ for every kind of colour vision and in grey.
@@ -122,7 +124,7 @@ def plot_difference(
     for name in _chosen(both, signals):
         b = np.asarray(expected[name], float)
         difference = abs(np.asarray(traces[name], float) - b)
-        tolerance = (1e-6 + 1e-5 * np.abs(b)).min(axis=-1)
+        tolerance = (ATOL + RTOL * np.abs(b)).min(axis=-1)
         array = traces[name].copy(data=difference).assign_attrs(tolerance=tolerance)
         panels.append((name, _title(name), array))
     sides = [str(side.attrs.get("engine", "?")) for side in (traces, expected)]
@@ -133,13 +135,6 @@ def plot_difference(
     return _page(traces, panels, title, logarithmic=True)
 
 
-def picture_endings() -> list[str]:
-    """Return the endings of the picture files that matplotlib can write."""
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    return [f".{ending}" for ending in FigureCanvasBase.get_supported_filetypes()]
-
-
 def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Save a figure, whole or not at all, and close it.
 
@@ -148,7 +143,7 @@ def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
     figure : Figure
         As `plot` returns it.
     path : path
-        With an ending that matplotlib knows: `.png`, `.svg`, `.pdf` …
+        With the ending `.png`, `.svg`, `.pdf`, `.eps`, `.jpg` or `.tif`.
 
     Raises
     ------
@@ -159,7 +154,7 @@ def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
     """
     import matplotlib.pyplot as plt
 
-    check_target(path, picture_endings(), "picture")
+    check_target(path, PICTURE_ENDINGS, "picture")
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=150, facecolor=figure.get_facecolor())
     plt.close(figure)
@@ -263,13 +258,11 @@ def _stairs(
     if logarithmic:
         axis.set_yscale("log")
         axis.stairs(tolerance, edges, baseline=None, color="#888888", linewidth=1, linestyle=":")
-        finite = values[np.isfinite(values)]
-        largest = float(np.max(finite, initial=1e-5))
-        smallest = float(np.min(finite[finite > 0], initial=largest))
-        axis.set_ylim(max(smallest, largest * 1e-8) / 3, largest * 30)
+        shown = np.append(values[np.isfinite(values) & (values > 0)], tolerance)
+        axis.set_ylim(max(shown.min(), shown.max() * 1e-10) / 3, shown.max() * 10)
         axis.set_ylabel("|difference|")
         if not (values > 0).any():
-            axis.text(0.02, 0.1, "equal to the last bit", transform=axis.transAxes)
+            axis.text(0.5, 0.3, "equal to the last bit", ha="center", transform=axis.transAxes)
     else:
         axis.set_ylabel(name, parse_math=False)
         axis.margins(y=0.12)
@@ -277,11 +270,11 @@ def _stairs(
         axis.legend(
             loc="lower right",
             bbox_to_anchor=(1.0, 1.0),
-            fontsize=7.5,
+            fontsize=7,
             ncols=6,
-            handlelength=1.2,
-            handletextpad=0.4,
-            columnspacing=0.9,
+            handlelength=0.8,
+            handletextpad=0.3,
+            columnspacing=0.6,
             borderaxespad=0.1,
             borderpad=0.1,
             labelspacing=0.2,
