@@ -120,6 +120,10 @@ def run(
     samples: Annotated[
         int | None, typer.Option(help="How many samples; as many as the input has if not given.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="What runs it: bdsim, numba (compiled) or numpy.")
+    ] = "bdsim",
+    dtype: Annotated[str, typer.Option(help="Precision: float64, or float32.")] = "float64",
     check_it: Annotated[
         bool,
         typer.Option("--check", help="Check all signals against the reference; exit 1 on a miss."),
@@ -149,7 +153,9 @@ def run(
         network = network_from_workspace(arrays)
         check_diagram_is_network(diagram, network)
     with _progress(quiet or as_json) as progress:
-        traces = simulate(diagram, u, samples=samples, progress=progress)
+        traces = simulate(
+            diagram, u, samples=samples, engine=engine, dtype=dtype, progress=progress
+        )
     report = None
     if network is not None:
         expected = reference(network, traces.u.values, dtype="float32")

@@ -122,7 +122,7 @@ class Compiled:
         self._program = (
             Program(graph, schedule, dtype, form, graph.outputs) if engine == "numba" else None
         )
-        self._seen: list[tuple[dict[str, Any], str, Any]] = []
+        self._seen: list[tuple[Any, str, Any]] = []
         self._contents: list[tuple[Array, bytes]] = []
         self._arrays: dict[str, dict[str, Array]] = {}
         self._packed: Packed | None = None
@@ -454,8 +454,8 @@ class Compiled:
 
     def _as_seen(self) -> bool:
         """Whether the blocks' parameters are the objects, and hold the numbers, last seen."""
-        for attributes, name, value in self._seen:
-            if attributes[name] is not value:
+        for block, name, value in self._seen:
+            if getattr(block, name) is not value:
                 return False
         return all(value.tobytes() == content for value, content in self._contents)
 
@@ -463,25 +463,12 @@ class Compiled:
         """Take over parameters that were replaced, or changed in place."""
         if self._arrays and self._as_seen():
             return
+        changed = [entry for entry in self._seen if getattr(*entry[:2]) is not entry[2]]
+        changed += [e for e in self._seen if any(e[2] is value for value, _ in self._contents)]
         only_numbers = bool(self._arrays) and all(
-            attributes[name] is value
-            or (name in ("K", "value", "_x0") and np.shape(attributes[name]) == np.shape(value))
-            for attributes, name, value in self._seen
+            name in ("K", "value", "_x0") and np.shape(getattr(block, name)) == np.shape(value)
+            for block, name, value in changed
         )
-        self._seen, self._contents = [], []
-        for block in self.diagram.blocklist:
-            if isinstance(block, FromWorkspace | ToWorkspace):
-                continue
-            for name in ("K", "value", "_x0", "min", "max", "signs"):
-                if name in block.__dict__:
-                    value = block.__dict__[name]
-                    self._seen.append((block.__dict__, name, value))
-                    if isinstance(value, np.ndarray) and value.flags.writeable:
-                        self._contents.append((value, value.tobytes()))
-        self._arrays = {
-            block: {name: np.asarray(value, self.dtype) for name, value in values.items()}
-            for block, values in parameters(self.diagram).items()
-        }
         if not only_numbers and lower(self.diagram) != self.graph:
             raise DiagramError(
                 "the diagram was changed after it was compiled",
@@ -490,6 +477,23 @@ class Compiled:
                 expected="new numbers in parameters of the same shapes",
                 mend="compile it again",
             )
+        blocks = [block for block, _, _ in changed] if only_numbers else self.diagram.blocklist
+        self._arrays = self._arrays | {
+            block: {name: np.asarray(value, self.dtype) for name, value in values.items()}
+            for block, values in parameters(blocks).items()
+        }
+        self._seen = [
+            (block, name, block.__dict__[name])
+            for block in self.diagram.blocklist
+            if not isinstance(block, FromWorkspace | ToWorkspace)
+            for name in ("K", "value", "_x0", "min", "max", "signs")
+            if name in block.__dict__
+        ]
+        self._contents = [
+            (value, value.tobytes())
+            for _, _, value in self._seen
+            if isinstance(value, np.ndarray) and value.flags.writeable
+        ]
         if self._program is not None:
             self._packed = self._program.pack(self._arrays)
 

@@ -6,7 +6,7 @@ for: engines, schedules and gradients read it, and it is the only thing that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,10 +189,10 @@ def lower(diagram: BlockDiagram) -> Graph:
     )
 
 
-def parameters(diagram: BlockDiagram) -> dict[str, dict[str, Array]]:
-    """Return the arrays of a diagram's blocks as they are now, by block and parameter name."""
+def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
+    """Return the arrays of blocks as they are now, by block and parameter name."""
     values: dict[str, dict[str, Array]] = {}
-    for block in diagram.blocklist:
+    for block in blocks:
         if block.nout and not isinstance(block, FromWorkspace):
             arrays = _lowered(block)[0][1]
             if arrays:

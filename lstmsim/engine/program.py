@@ -19,6 +19,7 @@ from lstmsim.engine import lanes
 from lstmsim.engine.adjoint import render_adjoint
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.interpreter import Parameters, Signals, settings_of
+from lstmsim.engine.layout import phases
 from lstmsim.engine.render import Kernel, render, stacks_of
 from lstmsim.engine.schedule import Schedule, Stage
 from lstmsim.engine.vocabulary import PRODUCT
@@ -72,6 +73,7 @@ class LoopPlan:
     bar: dict[str, int]
     rows: dict[str, int]
     indices: dict[str, tuple[int, ...]]
+    packs: dict[str, tuple[Node, ...]]
 
 
 class Program:
@@ -146,7 +148,13 @@ class Program:
         log_full, row_full = self._offsets(full.kept)
         log_few, row_few = self._offsets(few.kept)
         ext, row_ext = self._offsets(full.places.external)
-        par, size = self._parameter_places(stage, (*full.keys, *adjoint.keys))
+        packs = {
+            f"{kind}{number}:{source}": tuple(stack)
+            for number, phase in enumerate(phases(stage))
+            for source, stack in stacks_of(phase.nodes).items()
+            for kind in ("pack", "transposed")
+        }
+        par, size = self._parameter_places(stage, (*full.keys, *adjoint.keys), packs)
         bar, row_bar = self._offsets(
             dict.fromkeys(k.removeprefix("bar:") for k in adjoint.keys if k.startswith("bar:"))
         )
@@ -156,19 +164,19 @@ class Program:
         return LoopPlan(
             stage, full, few, adjoint.text, adjoint.keys, adjoint.slots, adjoint.arriving,
             log_full, log_few, ext, par, size, bar,
-            {"full": row_full, "few": row_few, "ext": row_ext, "bar": row_bar}, indices,
+            {"full": row_full, "few": row_few, "ext": row_ext, "bar": row_bar}, indices, packs,
         )  # fmt: skip
 
-    def _parameter_places(self, stage: Stage, keys: Iterable[str]) -> tuple[dict[str, int], int]:
+    def _parameter_places(
+        self, stage: Stage, keys: Iterable[str], packs: Mapping[str, tuple[Node, ...]]
+    ) -> tuple[dict[str, int], int]:
         places: dict[str, int] = {}
         size = 0
-        gains = stacks_of(stage.nodes)
         for key in dict.fromkeys(k for k in keys if k.startswith("par:")):
             name = key.removeprefix("par:")
             places[name] = size
             if name.startswith(("pack", "transposed")):
-                source = name.split(":", 1)[1]
-                stack = self._of_phase(gains[source], name)
+                source, stack = name.split(":", 1)[1], packs[name]
                 rows, columns = stack[0].width, self.widths[source]
                 if name.startswith("pack"):
                     size += self.padded(rows) * columns * len(stack)
@@ -181,19 +189,6 @@ class Program:
                 width = next(n.width for n in stage.nodes if n.block == block)
                 size += self.lanes if parameter == "k" else self.padded(width)
         return places, max(size, 1)
-
-    def _of_phase(self, nodes: list[Node], name: str) -> list[Node]:
-        """Return the gains of a signal that one pass computes."""
-        from lstmsim.engine.layout import phases
-
-        number = int("".join(c for c in name.split(":", 1)[0] if c.isdigit()))
-        stage = next(
-            s
-            for s in self.schedule.stages
-            if s.loop and any(n.name == nodes[0].name for n in s.nodes)
-        )
-        members = {n.name for n in phases(stage)[number].nodes}
-        return [node for node in nodes if node.name in members]
 
     # ---------------------------------------------------------------------------------------
     # Parameters
@@ -226,12 +221,10 @@ class Program:
 
     def _pack_loop(self, plan: LoopPlan, arrays: Parameters) -> Array:
         packed = np.zeros(plan.par_size, self.dtype)
-        gains = stacks_of(plan.stage.nodes)
         bounds = {n.block: n.static for n in plan.stage.nodes if n.op.name == "clip"}
         for name, at in plan.par.items():
             if name.startswith(("pack", "transposed")):
-                stack = self._of_phase(gains[name.split(":", 1)[1]], name)
-                matrices = [arrays[node.block]["K"] for node in stack]
+                matrices = [arrays[node.block]["K"] for node in plan.packs[name]]
                 if name.startswith("transposed"):
                     matrices = [K.T for K in matrices]
                 rows, columns = matrices[0].shape
