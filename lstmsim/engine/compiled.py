@@ -126,6 +126,7 @@ class Compiled:
         self._contents: list[tuple[Array, bytes]] = []
         self._arrays: dict[str, dict[str, Array]] = {}
         self._packed: Packed | None = None
+        self._version = 0
         self._dimensions: dict[str, str] | None = None
         self._local = threading.local()
 
@@ -494,8 +495,11 @@ class Compiled:
             for _, _, value in self._seen
             if isinstance(value, np.ndarray) and value.flags.writeable
         ]
-        if self._program is not None:
+        self._version += 1
+        if self._program is not None and self._packed is None:
             self._packed = self._program.pack(self._arrays)
+        elif self._program is not None and self._packed is not None:
+            self._program.pack_again(self._arrays, self._packed)
 
     # ---------------------------------------------------------------------------------------
     # Engines
@@ -557,14 +561,18 @@ class Compiled:
         assert packed is not None
         kept: dict[Any, Any] = self._local.__dict__.setdefault("runs", {})
         key = (u.shape[0], everything)
-        if key not in kept or kept[key][0] is not packed:
-            kept.clear()  # the arrays of one length at a time
+        if key not in kept:
+            for other in [k for k in kept if k[0] != u.shape[0]]:
+                del kept[other]  # the arrays of one length at a time
             states = {n.block: self._arrays[n.block]["x0"] for n in self.graph.delays.values()}
             run = self._program.forward(packed, {name: u}, states, u.shape[0], everything)
             room = run.homes[name].flat.reshape(u.shape)
-            kept[key] = (packed, run, room)
+            kept[key] = [self._version, run, room]
             return run
-        _, run, room = kept[key]
+        version, run, room = kept[key]
+        if version != self._version:
+            run.renew(packed)
+            kept[key][0] = self._version
         np.copyto(room, u, casting="same_kind")
         run.again()
         return run  # type: ignore[no-any-return]

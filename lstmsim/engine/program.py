@@ -196,16 +196,26 @@ class Program:
     def pack(self, parameters: Parameters) -> Packed:
         """Return the parameters as the kernels read them."""
         arrays = {
-            block: {name: np.asarray(value, self.dtype) for name, value in values.items()}
+            block: {name: np.array(value, self.dtype) for name, value in values.items()}
             for block, values in parameters.items()
         }
-        stages: list[Any] = []
+        stages: list[dict[str, Array]] = []
         for plan in self.plans:
             if isinstance(plan, LoopPlan):
-                stages.append(self._pack_loop(plan, arrays))
+                stages.append({"": self._pack_loop(plan, arrays)})
             else:
                 stages.append({stack.source: self._pack_stack(stack, arrays) for stack in plan})
         return Packed(arrays, stages)
+
+    def pack_again(self, parameters: Parameters, packed: Packed) -> None:
+        """Write new parameters of the same shapes into packed ones: what has run stays ready."""
+        new = self.pack(parameters)
+        for old_stage, new_stage in zip(packed.stages, new.stages, strict=True):
+            for name, values in new_stage.items():
+                old_stage[name][...] = values
+        for block, arrays in new.arrays.items():
+            for name, values in arrays.items():
+                packed.arrays[block][name][...] = values
 
     def _pack_stack(self, stack: Stack, arrays: Parameters) -> Array:
         columns = self.widths[stack.source]
@@ -291,11 +301,11 @@ class Program:
         for name, array in inputs.items():
             flat = np.array(array, self.dtype).reshape(-1)  # kernels' arrays can be written to
             homes[name] = Home(flat, 0, self.widths[name])
-        run = Run(self, samples, homes, values, {}, [], {})
+        run = Run(self, samples, homes, values, {}, [], {}, [])
         for number, plan in enumerate(self.plans):
             data = packed.stages[number]
             if isinstance(plan, LoopPlan):
-                self._run_loop(run, number, plan, data, states, everything)
+                self._run_loop(run, number, plan, data[""], states, everything)
             else:
                 self._run_stage(run, number, data, packed.arrays, states)
         return run
@@ -318,6 +328,7 @@ class Program:
             inputs = tuple(run.signal(name) for name in node.inputs)
             if node.op.name == "constant":
                 room[:] = node.op.forward(inputs, settings)
+                run.constants.append((room, node, settings))
             else:
                 run.call(_evaluate, room, node, inputs, settings)
 
@@ -479,7 +490,7 @@ class Program:
             numbers[plan.backward_keys.index("row:ext")] = ext_row
             self._numbers[key] = numbers
         kernel = self._kernel(plan.backward_text)
-        kernel(log, ext, packed.stages[number], buffer.reshape(-1), numbers)
+        kernel(log, ext, packed.stages[number][""], buffer.reshape(-1), numbers)
 
         def result(name: str) -> Array:
             at = plan.bar[plan.slots[name]]
@@ -487,15 +498,26 @@ class Program:
 
         for name in plan.ext:
             _add_signal(bars, name, result(name))
+        # One product with ones: a sum over the samples, column by column, is slow in NumPy.
+        totals = np.ones(samples, self.dtype) @ now if plan.full.places.constants else now[0]
         for name in plan.full.places.constants:
             block = self.graph.nodes[name].block
             shape = packed.arrays[block]["value"].shape
-            total = result(name).sum(axis=0)
+            at = plan.bar[plan.slots[name]]
+            total = totals[at : at + self.widths[name]]
             _add(
                 arrays, block, "value", total if total.shape == shape else total.sum(keepdims=True)
             )
         for source, stack in stacks_of(plan.stage.nodes).items():
             x = run.signal(source)
+            places = [plan.bar[plan.slots[node.name]] for node in stack]
+            first, last = min(places), max(places) + self.padded(stack[0].width)
+            if last - first == len(stack) * self.padded(stack[0].width):
+                # Their cotangents lie beside one another: one product for the whole stack.
+                product = now[:, first:last].T @ x
+                for node, at in zip(stack, places, strict=True):
+                    _add(arrays, node.block, "K", product[at - first :][: node.width])
+                continue
             for node in stack:
                 _add(arrays, node.block, "K", result(node.name).T @ x)
         for node in plan.stage.nodes:
@@ -531,7 +553,7 @@ class Packed:
     """Parameters, plain and as the kernels read them."""
 
     arrays: dict[str, dict[str, Array]]
-    stages: list[Any]
+    stages: list[dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -574,6 +596,8 @@ class Run:
         The functions and arguments that computed it.
     states : dict of ndarray
         Where the first outputs of the delays are, by block name.
+    constants : list
+        The arrays that hold constants, with what they are computed from.
     """
 
     program: Program
@@ -583,6 +607,14 @@ class Run:
     logs: dict[int, tuple[Array, Array, dict[str, int], int]]
     calls: list[tuple[Callable[..., Any], tuple[Any, ...]]]
     states: dict[str, Array]
+    constants: list[tuple[Array, Node, dict[str, Any]]]
+
+    def renew(self, packed: Packed) -> None:
+        """Take over constants and initial states that were packed again."""
+        for room, node, settings in self.constants:
+            room[:] = node.op.forward((), settings)
+        for block, place in self.states.items():
+            place[:] = packed.arrays[block]["x0"]
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function, and remember it for the next time."""
