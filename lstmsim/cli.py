@@ -97,7 +97,7 @@ def demo(
         for file in files:
             _out.print(f"  {file.name}", markup=False)
         _out.print(
-            f"\nNext: lstmsim run lstm_layer --workspace {folder / 'workspace.npz'} --check",
+            f"\nNext: {sys.argv[0]} run lstm_layer --workspace {folder / 'workspace.npz'} --check",
             markup=False,
             soft_wrap=True,
         )

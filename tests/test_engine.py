@@ -256,6 +256,33 @@ def test_a_users_own_loss_is_differentiated(stacked: Any) -> None:
     assert half[0] == pytest.approx(mse[0] / 2)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-9), ("float32", 1e-5)])
+def test_the_gradient_is_pytorchs(stacked: Any, dtype: str, bound: float) -> None:
+    torch = pytest.importorskip("torch")
+    network, batch = stacked
+    layer = network.recurrent[0]
+    model = torch.nn.LSTM(3, 17).to(getattr(torch, dtype))
+    with torch.no_grad():
+        values = (layer.W, layer.R, layer.b, np.zeros_like(layer.b))
+        for parameter, value in zip(model.parameters(), values, strict=True):
+            parameter.copy_(torch.tensor(value))
+    x = torch.tensor(batch[0][:, None, :], dtype=getattr(torch, dtype), requires_grad=True)
+    states = tuple(
+        torch.tensor(v[None, None], dtype=getattr(torch, dtype)) for v in (layer.h0, layer.c0)
+    )
+    torch.mean(model(x, states)[0] ** 2).backward()
+    compiled = ls.compile(ls.build(ls.Network([layer])), dtype)
+    _, gradient = compiled.loss_and_gradient(batch[0], np.zeros((40, 17)), wrt_input=True)
+    W, R, b, _ = (p.grad.numpy() for p in model.parameters())
+    for row, gate in enumerate("ifgo"):
+        rows = slice(17 * row, 17 * row + 17)
+        for name, expected in ((f"W{gate}", W[rows]), (f"R{gate}", R[rows]), (f"b{gate}", b[rows])):
+            error = np.abs(gradient[name] - expected).max() / np.abs(expected).max()
+            assert error < bound, f"{name} differs by {error:.2e}"
+    error = np.abs(gradient["u"] - x.grad.numpy()[:, 0]).max() / np.abs(gradient["u"]).max()
+    assert error < bound, f"u differs by {error:.2e}"
+
+
 def test_the_schedule_explains_itself(stacked: Any) -> None:
     network, _ = stacked
     text = str(ls.compile(ls.build(network), engine="numpy").schedule)

@@ -28,11 +28,11 @@ def test_each_command_is_one_line_that_makes_its_own_environment(marker: str) ->
 
 
 def test_the_readme_has_its_examples() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     assert len(EXAMPLES[0].strip().splitlines()) <= 10
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["build and check", "wire by hand"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["build and check", "compile", "wire by hand"])
 def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
     out = io.StringIO()
     before = Path.cwd()
@@ -45,6 +45,8 @@ def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
     if "report" in example:
         assert out.getvalue().startswith("All 29 signals agree"), out.getvalue()
         assert out.getvalue().strip().endswith("0.0")
+    elif "compiled" in example:
+        assert out.getvalue().splitlines()[-1].endswith("(3, 3)")
     else:
         assert (tmp_path / "mine.bd").exists()
 
