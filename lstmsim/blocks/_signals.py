@@ -10,6 +10,7 @@ from bdsim.components import Clock
 
 from lstmsim.arrays import count
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
+from lstmsim.ops import Op
 
 
 def place(block: Any, port: int | None = None) -> str:
@@ -101,3 +102,17 @@ def checked_count(n: Any, name: str, least: int, where: str) -> int:
             expected=f"at least {least}",
         )
     return int(n)
+
+
+class Elementwise:
+    """What blocks share that are one operation on every element of one input."""
+
+    op: Op
+
+    def op_parameters(self) -> dict[str, Any]:
+        """Return the operation's parameters: none."""
+        return {}
+
+    def output(self, t: float, u: list[Any], x: Any) -> list[npt.NDArray[Any]]:
+        """Return the operation of the input."""
+        return [self.op.forward((signal(u[0], self, 0),), {})]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from bdsim.components import FunctionBlock
 
-from lstmsim.blocks._signals import signal
+from lstmsim.blocks._signals import Elementwise
 from lstmsim.ops import OPS
 
 
-class Sigmoid(FunctionBlock):
+class Sigmoid(Elementwise, FunctionBlock):
     """Logistic sigmoid: y = σ(u) = 1 / (1 + e⁻ᵘ), element by element.
 
     One input and one output of the same width, dimensionless; the output is in [0, 1].
@@ -38,11 +36,3 @@ class Sigmoid(FunctionBlock):
         :type blockargs: dict
         """
         super().__init__(**blockargs)
-
-    def op_parameters(self) -> dict[str, Any]:
-        """Return the operation's parameters: none."""
-        return {}
-
-    def output(self, t: float, u: list[Any], x: Any) -> list[npt.NDArray[np.float64]]:
-        """Return σ(u)."""
-        return [self.op.forward((signal(u[0], self, 0),), {})]

@@ -19,8 +19,11 @@ from lstmsim.arrays import real_array
 from lstmsim.blocks.fromworkspace import FromWorkspace
 from lstmsim.blocks.toworkspace import ToWorkspace
 from lstmsim.engine import interpreter, lanes
+from lstmsim.engine.backward import backward
 from lstmsim.engine.graph import Graph, lower, parameters
-from lstmsim.engine.program import LoopPlan, Packed, Program, Run
+from lstmsim.engine.packing import Packed, overwrite
+from lstmsim.engine.plan import LoopPlan
+from lstmsim.engine.program import Program, Run
 from lstmsim.engine.schedule import Schedule, make_schedule
 from lstmsim.errors import (
     DiagramError,
@@ -499,7 +502,7 @@ class Compiled:
         if self._program is not None and self._packed is None:
             self._packed = self._program.pack(self._arrays)
         elif self._program is not None and self._packed is not None:
-            self._program.pack_again(self._arrays, self._packed)
+            overwrite(self._packed, self._program.pack(self._arrays))
 
     # ---------------------------------------------------------------------------------------
     # Engines
@@ -620,7 +623,7 @@ class Compiled:
 
         def one(k: int) -> Any:
             own = cotangents if batch is None else {n: v[k] for n, v in cotangents.items()}
-            return program.backward(packed, runs[k], own, wrt_input)
+            return backward(program, packed, runs[k], own, wrt_input)
 
         if batch is None:
             found = [one(0)]

@@ -1,0 +1,171 @@
+"""Planning: where the kernels of a schedule find their numbers, for a diagram's sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.engine.adjoint import render_adjoint
+from lstmsim.engine.graph import Graph, Node
+from lstmsim.engine.layout import phases
+from lstmsim.engine.render import Kernel, render, stacks_of
+from lstmsim.engine.schedule import Stage
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The widths of a diagram's signals, and how many elements a vector of the kernels has."""
+
+    widths: dict[str, int]
+    lanes: int
+
+    def padded(self, width: int) -> int:
+        """Return a width in whole vectors."""
+        return -(-width // self.lanes) * self.lanes
+
+    def offsets(self, names: Iterable[str]) -> tuple[dict[str, int], int]:
+        """Return where each signal begins in a row, and how long the row is."""
+        places, total = {}, 0
+        for name in names:
+            places[name] = total
+            total += self.padded(self.widths[name.rstrip("'")])
+        return places, max(total, 1)
+
+
+class External(NamedTuple):
+    """The buffer of a loop's signals from other stages."""
+
+    flat: Array
+    places: dict[str, int]
+    row: int
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Gains of one signal in a stage without a loop, computed as one product."""
+
+    source: str
+    nodes: tuple[Node, ...]
+    offsets: tuple[int, ...]
+    row: int
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """The kernels of one loop, and the places in their buffers for the diagram's sizes."""
+
+    stage: Stage
+    full: Kernel
+    few: Kernel
+    backward_text: str
+    backward_keys: tuple[str, ...]
+    slots: dict[str, str]
+    arriving: tuple[str, ...]
+    log_full: dict[str, int]
+    log_few: dict[str, int]
+    ext: dict[str, int]
+    par: dict[str, int]
+    par_size: int
+    bar: dict[str, int]
+    rows: dict[str, int]
+    indices: dict[str, tuple[int, ...]]
+    packs: dict[str, tuple[Node, ...]]
+
+
+def plan_stack(source: str, nodes: list[Node], sizes: Sizes) -> Stack:
+    """Give every gain of a stack its place in the product's rows."""
+    offsets, row = sizes.offsets(node.name for node in nodes)
+    return Stack(source, tuple(nodes), tuple(offsets.values()), row)
+
+
+def plan_loop(graph: Graph, stage: Stage, wanted: Iterable[str], sizes: Sizes) -> LoopPlan:
+    """Render the kernels of a loop, and give everything its place."""
+    inside = {node.name for node in stage.nodes}
+    later = {
+        name for node in graph.nodes.values() if node.name not in inside for name in node.inputs
+    }
+    sources = [node.inputs[0] for node in stage.delays]
+    outside = [n for n in (*wanted, *later) if n in inside]
+    full = render(graph, stage)
+    kept = {full.places.delays.get(name, name) for name in (*outside, *sources)}
+    few = render(graph, stage, kept)
+    adjoint = render_adjoint(graph, stage)
+    log_full, row_full = sizes.offsets(full.kept)
+    log_few, row_few = sizes.offsets(few.kept)
+    ext, row_ext = sizes.offsets(full.places.external)
+    packs = {
+        f"{kind}{number}:{source}": tuple(stack)
+        for number, phase in enumerate(phases(stage))
+        for source, stack in stacks_of(phase.nodes).items()
+        for kind in ("pack", "transposed")
+    }
+    par, size = _parameter_places(stage, (*full.keys, *adjoint.keys), packs, sizes)
+    bar, row_bar = sizes.offsets(
+        dict.fromkeys(k.removeprefix("bar:") for k in adjoint.keys if k.startswith("bar:"))
+    )
+    indices = {node.name: node.static["index"] for node in stage.nodes if node.op.name == "take"}
+    return LoopPlan(
+        stage, full, few, adjoint.text, adjoint.keys, adjoint.slots, adjoint.arriving,
+        log_full, log_few, ext, par, size, bar,
+        {"full": row_full, "few": row_few, "ext": row_ext, "bar": row_bar}, indices, packs,
+    )  # fmt: skip
+
+
+def _parameter_places(
+    stage: Stage,
+    keys: Iterable[str],
+    packs: Mapping[str, tuple[Node, ...]],
+    sizes: Sizes,
+) -> tuple[dict[str, int], int]:
+    places: dict[str, int] = {}
+    total = 0
+    for key in dict.fromkeys(k for k in keys if k.startswith("par:")):
+        name = key.removeprefix("par:")
+        places[name] = total
+        if name.startswith(("pack", "transposed")):
+            source, stack = name.split(":", 1)[1], packs[name]
+            rows, columns = stack[0].width, sizes.widths[source]
+            if name.startswith("pack"):
+                total += sizes.padded(rows) * columns * len(stack)
+            else:
+                total += sizes.padded(columns) * rows * len(stack)
+        elif name in sizes.widths:
+            total += sizes.padded(sizes.widths[name])
+        else:
+            block, _, parameter = name.rpartition(".")
+            width = next(n.width for n in stage.nodes if n.block == block)
+            total += sizes.lanes if parameter == "k" else sizes.padded(width)
+    return places, max(total, 1)
+
+
+def numbers(
+    plan: LoopPlan, keys: tuple[str, ...], samples: int, log: str, external: External, sizes: Sizes
+) -> Array:
+    """Return the sizes and places that a kernel's text reads."""
+    places = plan.log_full if log == "full" else plan.log_few
+    extra: list[int] = []
+    values = []
+    for key in keys:
+        kind, _, name = key.partition(":")
+        if kind == "samples":
+            values.append(samples)
+        elif kind == "row":
+            row = external.row if name == "ext" else plan.rows[log if name == "log" else name]
+            values.append(row)
+        elif kind == "width":
+            values.append(sizes.widths[name])
+        elif kind == "blocks":
+            values.append(sizes.padded(sizes.widths[name]) // sizes.lanes)
+        elif kind == "index":
+            values.append(len(keys) + len(extra))
+            extra.extend(plan.indices[name])
+        else:
+            found = {"log": places, "ext": external.places, "par": plan.par, "bar": plan.bar}[kind]
+            values.append(found[name])
+    return np.array([*values, *extra], np.int64)
