@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from lstmsim import binding
 from lstmsim.arrays import real_array
 from lstmsim.blocks.fromworkspace import FromWorkspace
 from lstmsim.blocks.toworkspace import ToWorkspace
-from lstmsim.engine import interpreter, lanes
+from lstmsim.engine import c, interpreter, lanes
 from lstmsim.engine.backward import backward
 from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.packing import Packed, overwrite
@@ -31,6 +33,7 @@ from lstmsim.errors import (
     NonFiniteSignalError,
     ShapeError,
 )
+from lstmsim.files import written_whole
 from lstmsim.host import signal_ports
 from lstmsim.traces import dataset, diagram_dimensions, output_alias, select
 
@@ -144,6 +147,38 @@ class Compiled:
             if isinstance(plan, LoopPlan):
                 texts.extend([plan.full.text, plan.backward_text])
         return "\n".join(texts) or "# no loop: all is computed for all samples at once\n"
+
+    def to_c(self, path: str | os.PathLike[str], test: npt.ArrayLike | None = None) -> None:
+        """Write the diagram as one C99 file, and a header beside it.
+
+        ``NAME_reset(state)`` and ``NAME_step(state, u, y)`` compute one sample at a time, NAME
+        being the file's; there is no allocation, and no library beyond math.h.
+
+        Parameters
+        ----------
+        path : path
+            Where to: a name in C with the ending `.c`.
+        test : array_like of shape (T, Ni), optional
+            An input whose outputs are built in: with NAME_MAIN defined the file is a program
+            that runs it, and prints whether it passes.
+
+        Raises
+        ------
+        InvalidValueError, ShapeError
+            If the name or the input does not fit.
+        FileAccessError
+            If the files cannot be written.
+        """
+        self._check_outputs()
+        vector = None
+        if test is not None:
+            u = np.concatenate(list(self._inputs(test, None)[0].values()), axis=-1)
+            vector = (u, self.forward(test))
+        self._refresh()
+        texts = c.export(Path(path), self.graph, self.schedule, self._arrays, self.dtype, vector)
+        for file, text in texts.items():
+            with written_whole(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
     # ---------------------------------------------------------------------------------------
     # Running

@@ -1,0 +1,297 @@
+"""C export: a diagram as one C99 file and its header.
+
+One function computes one sample.  There is no allocation, and no library beyond math.h; the
+weights are static constant arrays, the delays a struct of the caller's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.engine.graph import Graph, Node
+from lstmsim.engine.schedule import Schedule
+from lstmsim.errors import InvalidValueError
+
+Array = npt.NDArray[Any]
+Parameters = Mapping[str, Mapping[str, Array]]
+
+_HELPERS = {
+    "minimum": "static {real} {name}_minimum({real} a, {real} b) {{ return b < a ? b : a; }}",
+    "maximum": "static {real} {name}_maximum({real} a, {real} b) {{ return b > a ? b : a; }}",
+}
+
+
+def _comment(text: str) -> str:
+    """Return a name as it may stand in a comment."""
+    return re.sub(r"[^\w.\[\]() ,]", "_", text)
+
+
+def _needed(graph: Graph) -> set[str]:
+    """Return the signals that the outputs depend on, now or later."""
+    needed: set[str] = set()
+    waiting = list(graph.outputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(graph.nodes[name].inputs if name in graph.nodes else ())
+    return needed
+
+
+class _Source:
+    """The C text of one diagram."""
+
+    def __init__(
+        self, name: str, graph: Graph, schedule: Schedule, parameters: Parameters, dtype: Any
+    ) -> None:
+        self.name, self.graph, self.parameters = name, graph, parameters
+        self.real, self.suffix = ("float", "f") if dtype == np.float32 else ("double", "")
+        self.dtype = np.dtype(dtype)
+        needed = _needed(graph)
+        self.sources = [name for name in graph.sources if name in needed]
+        self.nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]
+        self.widths = {n: node.width for n, node in graph.nodes.items()} | graph.sources
+        self.variables = {n: f"s{k}" for k, n in enumerate(self.widths) if n in needed}
+        self.constants: list[str] = []
+
+    def number(self, value: float) -> str:
+        """Return a literal that reads back as the same number."""
+        digits = np.format_float_scientific(self.dtype.type(value), unique=True, trim="0")
+        return digits + self.suffix
+
+    def array(self, label: str, values: Array) -> str:
+        """Add a constant array, and return its name."""
+        name = f"{self.name}_c{len(self.constants)}"
+        numbers = [self.number(v) for v in np.asarray(values, self.dtype).reshape(-1)]
+        rows = [", ".join(numbers[k : k + 6]) for k in range(0, len(numbers), 6)]
+        body = ",\n    ".join(rows)
+        declared = f"static const {self.real} {name}[{len(numbers)}]"
+        self.constants.append(f"/* {_comment(label)} */\n{declared} = {{\n    {body}\n}};")
+        return name
+
+    def element(self, name: str, width: int) -> str:
+        """Return the j-th element of a signal, or its only one."""
+        return f"{self.variables[name]}[{'0' if self.widths[name] != width else 'j'}]"
+
+    def compute(self, node: Node) -> list[str]:
+        """Return the lines that compute a signal."""
+        target, n = self.variables[node.name], node.width
+        arrays = self.parameters.get(node.block, {})
+        loop = f"for (j = 0; j < {n}; ++j)"
+        inputs = [self.element(name, n) for name in node.inputs]
+        op = node.op.name
+        if op == "delay":
+            return [f"{loop} {target}[j] = state->{target}[j];"]
+        if op == "constant":
+            values = self.array(node.name, np.broadcast_to(arrays["value"], (n,)))
+            return [f"{loop} {target}[j] = {values}[j];"]
+        if op == "matvec":
+            K = self.array(f"{node.name} {arrays['K'].shape}", arrays["K"])
+            source, columns = self.variables[node.inputs[0]], self.widths[node.inputs[0]]
+            return [
+                f"{loop} {{",
+                f"    {self.real} total = 0;",
+                f"    for (i = 0; i < {columns}; ++i)",
+                f"        total += {K}[j * {columns} + i] * {source}[i];",
+                f"    {target}[j] = total;",
+                "}",
+            ]
+        if op == "concatenate":
+            lines, at = [], 0
+            for name in node.inputs:
+                width = self.widths[name]
+                line = f"{target}[{at} + j] = {self.variables[name]}[j];"
+                lines.append(f"for (j = 0; j < {width}; ++j) {line}")
+                at += width
+            return lines
+        if op == "take":
+            source = self.variables[node.inputs[0]]
+            width = self.widths[node.inputs[0]]
+            index = [k % width for k in node.static["index"]]
+            return [f"{target}[{j}] = {source}[{k}];" for j, k in enumerate(index)]
+        if op == "add":
+            signs = node.static["signs"]
+            terms = [f"{sign} {x}" for sign, x in zip(signs, inputs, strict=True)]
+            return [f"{loop} {target}[j] = {' '.join(terms).removeprefix('+ ')};"]
+        if op == "multiply":
+            return [f"{loop} {target}[j] = {' * '.join(inputs)};"]
+        text = str(node.op.scalar).format(*inputs)
+        if op == "scale":
+            text = re.sub(r"\bk\b", self.number(float(arrays["k"])), text)
+        if op == "clip":
+            for bound in ("low", "high"):
+                # Not all of C has a literal for infinity: the largest number bounds as well.
+                limits = np.finfo(self.dtype)
+                values = np.clip(node.static[bound], limits.min, limits.max)
+                constant = self.array(f"{node.name} {bound}", np.broadcast_to(values, (n,)))
+                text = re.sub(rf"\b{bound}\b", f"{constant}[j]", text)
+        text = re.sub(r"\b(exp|tanh)\(", rf"\1{self.suffix}(", text)
+        text = re.sub(r"\b(minimum|maximum)\(", rf"{self.name}_\1(", text)
+        return [f"{loop} {target}[j] = {text};"]
+
+    def header(self) -> str:
+        """Return the header file."""
+        name, guard = self.name, f"{self.name.upper()}_H"
+        delays = [node for node in self.nodes if node.op.name == "delay"]
+        members = [
+            f"    {self.real} {self.variables[node.name]}[{node.width}];"
+            f" /* {_comment(node.name)} */"
+            for node in delays
+        ] or ["    int unused; /* the diagram has no delay */"]
+        inputs = sum(self.graph.sources.values())
+        outputs = sum(self.widths[n] for n in self.graph.outputs)
+        return "\n".join(
+            [
+                f"/* Sample time: {self.graph.Ts:g} s. Inputs: {inputs}. Outputs: {outputs}. */",
+                f"#ifndef {guard}",
+                f"#define {guard}",
+                "",
+                f"#define {name.upper()}_INPUTS {inputs}",
+                f"#define {name.upper()}_OUTPUTS {outputs}",
+                "",
+                "#ifdef __cplusplus",
+                'extern "C" {',
+                "#endif",
+                "",
+                "typedef struct {",
+                *members,
+                f"}} {name}_state;",
+                "",
+                "/* Set the state to its initial values. */",
+                f"void {name}_reset({name}_state *state);",
+                "",
+                "/* Compute one sample: from u and the state, y and the next state. */",
+                f"void {name}_step({name}_state *state, const {self.real} *u, {self.real} *y);",
+                "",
+                "#ifdef __cplusplus",
+                "}",
+                "#endif",
+                "",
+                "#endif",
+                "",
+            ]
+        )
+
+    def body(self, test: tuple[Array, Array] | None) -> str:
+        """Return the source file."""
+        delays = [node for node in self.nodes if node.op.name == "delay"]
+        reset, step, update = [], [], []
+        at = 0
+        for name, width in self.graph.sources.items():
+            if name in self.sources:
+                target = self.variables[name]
+                step.append(f"for (j = 0; j < {width}; ++j) {target}[j] = u[{at} + j];")
+            at += width
+        for node in delays:
+            place = f"state->{self.variables[node.name]}"
+            x0 = self.array(f"{node.name} at first", self.parameters[node.block]["x0"])
+            reset.append(f"for (j = 0; j < {node.width}; ++j) {place}[j] = {x0}[j];")
+            source = self.variables[node.inputs[0]]
+            update.append(f"for (j = 0; j < {node.width}; ++j) {place}[j] = {source}[j];")
+        for node in sorted(self.nodes, key=lambda n: n.op.name != "delay"):
+            step.extend(self.compute(node))
+        at = 0
+        for name in self.graph.outputs:
+            width = self.widths[name]
+            update.append(f"for (j = 0; j < {width}; ++j) y[{at} + j] = {self.variables[name]}[j];")
+            at += width
+        needs = {h for h in _HELPERS if any(f"_{h}(" in line for line in step)}
+        counters = ["int j;"] + (["int i;"] if any("(i = 0;" in line for line in step) else [])
+        unused = [] if self.sources else ["(void)u;"]
+        arguments = f"{self.name}_state *state, const {self.real} *u, {self.real} *y"
+        state_unused = [] if delays else ["(void)state;"]
+        text = [
+            f'#include "{self.name}.h"',
+            "",
+            "#include <math.h>",
+            "",
+            *(_HELPERS[h].format(real=self.real, name=self.name) for h in sorted(needs)),
+            "",
+            *self.constants,
+            "",
+            f"void {self.name}_reset({self.name}_state *state)",
+            "{",
+            *([] if not delays else ["    int j;"]),
+            *(f"    {line}" for line in state_unused or reset),
+            *([] if delays else ["    state->unused = 0;"]),
+            "}",
+            "",
+            f"void {self.name}_step({arguments})",
+            "{",
+            *(f"    {line}" for line in counters),
+            *(f"    {self.real} {v}[{self.widths[n]}];" for n, v in self.variables.items()),
+            *(f"    {line}" for line in [*unused, *state_unused, *step, *update]),
+            "}",
+            "",
+        ]
+        if test is not None:
+            text.extend(self.main(*test))
+        return "\n".join(text)
+
+    def main(self, u: Array, y: Array) -> list[str]:
+        """Return a program that runs a test vector, and says whether it passes."""
+        before = len(self.constants)
+        inputs, outputs = self.array("test input", u), self.array("test output", y)
+        added, self.constants = self.constants[before:], self.constants[:before]
+        upper = self.name.upper()
+        return [
+            f"#ifdef {upper}_MAIN",
+            "#include <stdio.h>",
+            "",
+            *added,
+            "",
+            "int main(void)",
+            "{",
+            f"    {self.name}_state state;",
+            f"    {self.real} y[{upper}_OUTPUTS];",
+            "    int k, j, bad = 0;",
+            f"    {self.name}_reset(&state);",
+            f"    for (k = 0; k < {len(u)}; ++k) {{",
+            f"        {self.name}_step(&state, {inputs} + k * {upper}_INPUTS, y);",
+            f"        for (j = 0; j < {upper}_OUTPUTS; ++j) {{",
+            f"            double expected = {outputs}[k * {upper}_OUTPUTS + j];",
+            "            double error = fabs(y[j] - expected);",
+            "            if (!(error <= 1e-6 + 1e-5 * fabs(expected))) ++bad;",
+            "        }",
+            "    }",
+            '    printf("%s: %d of %d numbers differ\\n", bad ? "FAIL" : "PASS", bad,',
+            f"           {len(u)} * {upper}_OUTPUTS);",
+            "    return bad != 0;",
+            "}",
+            "#endif",
+            "",
+        ]
+
+
+def export(
+    path: Path,
+    graph: Graph,
+    schedule: Schedule,
+    parameters: Parameters,
+    dtype: Any,
+    test: tuple[Array, Array] | None,
+) -> dict[Path, str]:
+    """Return the texts of the source file and of the header beside it.
+
+    Raises
+    ------
+    InvalidValueError
+        If the file's name cannot be a name in C, or does not end in `.c`.
+    """
+    name = path.stem
+    if path.suffix != ".c" or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise InvalidValueError(
+            "the file's name cannot name functions in C",
+            where=str(path),
+            given=path.name,
+            expected="letters, digits and underscores, not first a digit, and the ending .c",
+            mend="for example lstm.c",
+        )
+    source = _Source(name, graph, schedule, parameters, dtype)
+    return {path: source.body(test), path.with_suffix(".h"): source.header()}
