@@ -193,6 +193,40 @@ def run(
     raise typer.Exit(0 if report is None or report.ok else 1)
 
 
+@app.command("compile")
+def compile_model(
+    model: Model,
+    workspace: Workspace = None,
+    to: Annotated[str, typer.Option(help="c, or python: the text of the kernels.")] = "c",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The C file; MODEL.c if not given.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Precision: float32, or float64.")] = "float32",
+    test_input: Annotated[
+        Path | None, typer.Option("--test", help="An input whose outputs are built in as a test.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compile a model: write it as C, or print its kernels and schedule."""
+    from lstmsim.engine.compiled import compile as compile_diagram
+    from lstmsim.errors import InvalidValueError
+    from lstmsim.workspaces import load_input, load_workspace
+
+    if to not in ("c", "python"):
+        raise InvalidValueError(
+            "a model cannot be compiled to this", where="--to", given=to, expected="c or python"
+        )
+    arrays: dict[str, Any] = {} if workspace is None else load_workspace(workspace)
+    compiled = compile_diagram(_load(model, arrays), dtype)
+    if to == "python":
+        print(f"{compiled.schedule}\n\n{compiled.source}")
+        return
+    target = Path(Path(model).stem + ".c") if out is None else out
+    compiled.to_c(target, None if test_input is None else load_input(test_input))
+    if not quiet:
+        _out.print(f"saved {target} and {target.with_suffix('.h')}", markup=False, soft_wrap=True)
+
+
 @app.command()
 def check(
     traces_file: Annotated[Path, typer.Argument(metavar="A", help="Traces that are checked.")],

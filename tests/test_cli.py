@@ -245,3 +245,36 @@ def test_info_as_json(cli: Cli, demo_folder: Path, workspace: bool) -> None:
     y = next(block for block in read["blocks"] if block["name"] == "y")
     assert (y["kind"], y["driven_by"], y["parameters"]) == ("MATRIXGAIN", ["h"], {"K": "=F"})
     assert y["widths"] == ([2] if workspace else [])
+
+
+def test_a_model_is_compiled_to_c_with_a_test_of_its_own(cli: Cli, demo_folder: Path) -> None:
+    done = cli("compile", "lstm_layer", "-w", demo_folder / "workspace.npz", "-o", "net.c")
+    assert (done.status, done.err) == (0, "")
+    assert done.out == "saved net.c and net.h\n"
+    assert "void net_step(net_state *state, const float *u, float *y);" in Path("net.h").read_text()
+
+
+def test_the_kernels_and_the_schedule_are_printed(cli: Cli, demo_folder: Path) -> None:
+    done = cli("compile", "lstm_layer", "-w", demo_folder / "workspace.npz", "--to", "python")
+    assert done.status == 0
+    assert "they lie in feedback loops through h_prev and c_prev" in done.out
+    assert "def forward(log, ext, par, o):" in done.out
+    assert "def backward(log, ext, par, bar, o):" in done.out
+
+
+def test_another_target_is_refused(cli: Cli, demo_folder: Path) -> None:
+    done = cli("compile", "lstm_layer", "-w", demo_folder / "workspace.npz", "--to", "rust")
+    assert (done.status, done.out) == (2, "")
+    assert "given:    rust" in done.err
+
+
+@pytest.mark.parametrize(("engine", "dtype"), [("numba", "float32"), ("numpy", "float64")])
+def test_another_engine_runs_and_is_checked(
+    cli: Cli, demo_folder: Path, engine: str, dtype: str
+) -> None:
+    workspace = demo_folder / "workspace.npz"
+    options = ["--engine", engine, "--dtype", dtype, "--check"]
+    done = cli("run", "lstm_layer", "-w", workspace, *options)
+    assert done.status == 0
+    assert "0.5624 0.4918 0.5669 0.1661 0.0300" in done.out
+    assert "All 29 signals agree" in done.out

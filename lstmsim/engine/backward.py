@@ -34,6 +34,8 @@ def backward(
 
     Parameters
     ----------
+    program : Program
+        What was run.
     packed : Packed
         The parameters of the run.
     run : Run
