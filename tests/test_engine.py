@@ -206,6 +206,23 @@ def test_steps_one_by_one_are_the_run(stacked: Any, engine: str) -> None:
         np.testing.assert_allclose(y, expected[k], rtol=0, atol=1e-14)
 
 
+def test_steps_and_runs_do_not_disturb_one_another(stacked: Any) -> None:
+    network, batch = stacked
+    compiled = ls.compile(ls.build(network))
+    first = compiled.forward(batch[0][:1])
+    y, state = compiled.step(batch[0][0])
+    np.testing.assert_array_equal(y, first[0])
+    compiled.step(batch[0][1], state)
+    np.testing.assert_array_equal(compiled.forward(batch[0][:1]), first)
+    kept = {name: value.copy() for name, value in state.items()}
+    compiled.step(batch[0][1], state)
+    assert all(np.array_equal(state[name], kept[name]) for name in kept), "a step changed its state"
+    with pytest.raises(InvalidValueError, match="NaN"):
+        compiled.step(batch[0][1], state | {"lstm1.h_prev": np.full(17, np.nan)})
+    with pytest.raises(ShapeError, match="17 elements"):
+        compiled.step(batch[0][1], state | {"lstm1.h_prev": np.zeros(3)})
+
+
 def test_a_continued_run_is_one_run(stacked: Any) -> None:
     network, batch = stacked
     compiled = ls.compile(ls.build(network))
