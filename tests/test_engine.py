@@ -223,6 +223,19 @@ def test_steps_and_runs_do_not_disturb_one_another(stacked: Any) -> None:
         compiled.step(batch[0][1], state | {"lstm1.h_prev": np.zeros(3)})
 
 
+@pytest.mark.parametrize(("engine", "dtype"), ENGINES)
+def test_bounds_may_be_lists_of_one_an_element(engine: str, dtype: str) -> None:
+    bd = ls.blockdiagram()
+    clock = bd.clock(0.1, name="clock")
+    clip = bd.CLIP([-1.0, -0.5], [0.5, 1.0], name="limited")
+    bd.connect(bd.FROMWORKSPACE(clock, width=2, name="u"), clip)
+    bd.connect(clip, bd.TOWORKSPACE(clock, name="out"))
+    u = np.array([[-3.0, -3.0], [0.25, 0.75], [3.0, 3.0]])
+    traces = ls.simulate(bd, u, engine=engine, dtype=dtype)
+    np.testing.assert_array_equal(traces.limited, [[-1.0, -0.5], [0.25, 0.75], [0.5, 1.0]])
+    assert traces.limited.dtype == dtype
+
+
 def test_a_continued_run_is_one_run(stacked: Any) -> None:
     network, batch = stacked
     compiled = ls.compile(ls.build(network))

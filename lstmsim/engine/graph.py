@@ -117,8 +117,14 @@ def _gain(block: Any) -> Lowered:
 
 
 def _clip(block: Any) -> Lowered:
-    bounds = {"low": np.asarray(block.min, float), "high": np.asarray(block.max, float)}
-    return [("clip", {}, bounds)]
+    # Numbers and tuples, which can be compared: bounds are part of the structure.
+    bounds = {"low": block.min, "high": block.max}
+    return [("clip", {}, {name: _plain(value) for name, value in bounds.items()})]
+
+
+def _plain(bound: Any) -> float | tuple[float, ...]:
+    values = np.asarray(bound, float)
+    return float(values) if values.ndim == 0 else tuple(values.reshape(-1).tolist())
 
 
 def _demux(block: Any) -> Lowered:

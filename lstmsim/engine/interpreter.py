@@ -67,6 +67,7 @@ def forward(
             if node.op.name == "delay":
                 settings["x0"] = states[node.block][..., None, :]
             value = node.op.forward(tuple(signals[name] for name in node.inputs), settings)
+            value = np.asarray(value, dtype)
             signals[node.name] = np.broadcast_to(value, (*shape, node.width))
     return signals
 
