@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,9 +16,6 @@ from rich.console import Console
 from lstmsim.arrays import count
 from lstmsim.errors import LstmsimError
 from lstmsim.traces import ATOL, RTOL
-
-if TYPE_CHECKING:
-    from bdsim.blockdiagram import BlockDiagram
 
 app = typer.Typer(
     help="See, run and check an LSTM as a block diagram with two feedback loops.",
@@ -134,6 +131,7 @@ def run(
     """Run a model over a workspace."""
     from lstmsim.checker import check
     from lstmsim.files import check_target
+    from lstmsim.models import load
     from lstmsim.plotting import PICTURE_ENDINGS, plot, save_plot
     from lstmsim.simulate import reference, simulate
     from lstmsim.tracefiles import TRACE_ENDINGS, save_traces
@@ -147,7 +145,7 @@ def run(
     if plot_file is not None:
         check_target(plot_file, PICTURE_ENDINGS, "picture")
     arrays, u = _arrays(workspace, input_file)
-    diagram = _load(model, arrays)
+    diagram = load(model, arrays)
     network = None
     if check_it:
         network = network_from_workspace(arrays)
@@ -210,19 +208,19 @@ def compile_model(
     """Compile a model: write it as C, or print its kernels and schedule."""
     from lstmsim.engine.compiled import compile as compile_diagram
     from lstmsim.errors import InvalidValueError
-    from lstmsim.workspaces import load_input, load_workspace
+    from lstmsim.models import load
 
     if to not in ("c", "python"):
         raise InvalidValueError(
             "a model cannot be compiled to this", where="--to", given=to, expected="c or python"
         )
-    arrays: dict[str, Any] = {} if workspace is None else load_workspace(workspace)
-    compiled = compile_diagram(_load(model, arrays), dtype)
+    arrays, u = _arrays(workspace, test_input)
+    compiled = compile_diagram(load(model, arrays), dtype)
     if to == "python":
         print(f"{compiled.schedule}\n\n{compiled.source}")
         return
     target = Path(Path(model).stem + ".c") if out is None else out
-    compiled.to_c(target, None if test_input is None else load_input(test_input))
+    compiled.to_c(target, u)
     if not quiet:
         _out.print(f"saved {target} and {target.with_suffix('.h')}", markup=False, soft_wrap=True)
 
@@ -292,7 +290,7 @@ def edit(model: Model) -> None:
     """Open a model in the block diagram editor (bdedit)."""
     from lstmsim.editor import edit as edit_model
 
-    raise typer.Exit(edit_model(_model_file(model)))
+    raise typer.Exit(edit_model(model))
 
 
 @app.command()
@@ -302,7 +300,7 @@ def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> 
     from lstmsim.workspaces import load_workspace
 
     arrays = None if workspace is None else load_workspace(workspace)
-    summary = summarize(_model_file(model), arrays)
+    summary = summarize(model, arrays)
     if as_json:
         print(summary.to_json())
     else:
@@ -325,18 +323,6 @@ def _arrays(workspace: Path | None, input_file: Path | None) -> tuple[dict[str, 
     arrays: dict[str, Any] = {} if workspace is None else load_workspace(workspace)
     u = None if input_file is None else load_input(input_file)
     return arrays, u
-
-
-def _model_file(model: str) -> Path:
-    from lstmsim.models.shipped import model_file
-
-    return model_file(model)
-
-
-def _load(model: str, arrays: dict[str, Any]) -> BlockDiagram:
-    from lstmsim.models import load
-
-    return load(_model_file(model), arrays)
 
 
 def _use_files_for_figures() -> None:

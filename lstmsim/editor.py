@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from lstmsim.errors import MissingExtraError
-from lstmsim.files import existing
+from lstmsim.models.shipped import model_file
 
 
 def editor_installed() -> bool:
@@ -39,7 +39,7 @@ def edit(model: str | os.PathLike[str], *options: str) -> int:
     Parameters
     ----------
     model : path
-        A `.bd` file.
+        A `.bd` file, or the name of a model that comes with the package.
     *options : str
         More options for bdedit: ``"--print", "model.svg"`` draws the model without a window.
 
@@ -50,7 +50,7 @@ def edit(model: str | os.PathLike[str], *options: str) -> int:
     MissingExtraError
         If bdedit is not installed; the message says how to install it.
     """
-    file = existing(model, "the model file")
+    file = model_file(model)
     if not editor_installed():
         raise MissingExtraError(
             "the editor is not installed",

@@ -53,16 +53,20 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     except FileAccessError:
         raise
     except OSError as error:
-        raise FileAccessError(
-            "the file cannot be written",
-            where=str(target),
-            given=error.strerror or str(error),
-            expected="a path in a folder that exists and can be written to",
-            mend="choose another path, or make the folder",
-        ) from error
+        raise _unwritable(target, error.strerror or str(error)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _unwritable(target: Path, given: str) -> FileAccessError:
+    return FileAccessError(
+        "the file cannot be written",
+        where=str(target),
+        given=given,
+        expected="a path in a folder that exists and can be written to",
+        mend="choose another path, or make the folder",
+    )
 
 
 def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: str) -> None:
@@ -93,13 +97,7 @@ def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: s
             mend="choose another path",
         )
     if not target.absolute().parent.is_dir():
-        raise FileAccessError(
-            "the file cannot be written",
-            where=str(target),
-            given="No such file or directory",
-            expected="a path in a folder that exists and can be written to",
-            mend="choose another path, or make the folder",
-        )
+        raise _unwritable(target, "No such file or directory")
 
 
 def existing(path: str | os.PathLike[str], what: str) -> Path:

@@ -464,7 +464,6 @@ class Compiled:
             if batch == 0:
                 raise ShapeError("the batch is empty", where="u", given=f"shape {array.shape}")
             # Every sequence is checked like a single one; they are of one shape.
-            binding.inputs(self.diagram, array[0])
             (name,) = binding.inputs(self.diagram, array[0])
             return {name: array.astype(self.dtype)}, batch, array.shape[1]
         given = binding.inputs(self.diagram, u)

@@ -66,7 +66,6 @@ class LoopPlan:
     backward_text: str
     backward_keys: tuple[str, ...]
     slots: dict[str, str]
-    arriving: tuple[str, ...]
     log_full: dict[str, int]
     log_few: dict[str, int]
     ext: dict[str, int]
@@ -111,7 +110,7 @@ def plan_loop(graph: Graph, stage: Stage, wanted: Iterable[str], sizes: Sizes) -
     )
     indices = {node.name: node.static["index"] for node in stage.nodes if node.op.name == "take"}
     return LoopPlan(
-        stage, full, few, adjoint.text, adjoint.keys, adjoint.slots, adjoint.arriving,
+        stage, full, few, adjoint.text, adjoint.keys, adjoint.slots,
         log_full, log_few, ext, par, size, bar,
         {"full": row_full, "few": row_few, "ext": row_ext, "bar": row_bar}, indices, packs,
     )  # fmt: skip

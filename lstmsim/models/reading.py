@@ -50,15 +50,8 @@ class Entry:
         return f"block {self.title!r} ({self.kind})"
 
 
-def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the JSON of a model file, if it has the parts of one.
-
-    Raises
-    ------
-    FileAccessError, ModelFileError
-        If there is no such file, or it is not a model.
-    """
-    file = model_file(path)
+def _read_json(file: Path) -> dict[str, Any]:
+    """Return the JSON of a model file, if it has the parts of one."""
     try:
         model = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -95,7 +88,7 @@ def read_entries(path: str | os.PathLike[str]) -> tuple[Path, list[Entry], dict[
         As `load`.
     """
     file = model_file(path)
-    model = read_model(file)
+    model = _read_json(file)
     entries = [_entry(file, n, block) for n, block in enumerate(model["blocks"])]
     if all(entry.kind in SKIPPED for entry in entries):
         raise _bad_file(
