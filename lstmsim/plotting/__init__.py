@@ -1,6 +1,6 @@
 """Figures, made with matplotlib."""
 
-from lstmsim.plotting.signals import PICTURE_ENDINGS as PICTURE_ENDINGS
 from lstmsim.plotting.signals import plot as plot
 from lstmsim.plotting.signals import plot_difference as plot_difference
-from lstmsim.plotting.signals import save_plot as save_plot
+from lstmsim.plotting.style import PICTURE_ENDINGS as PICTURE_ENDINGS
+from lstmsim.plotting.style import save_plot as save_plot

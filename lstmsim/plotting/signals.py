@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from lstmsim.errors import InvalidValueError
-from lstmsim.files import check_target, written_whole
+from lstmsim.plotting.style import COLOURS, DASHES, STYLE
 from lstmsim.traces import ATOL, RTOL, check_is_traces, select, signal_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Endings of picture files.
-PICTURE_ENDINGS = (".png", ".svg", ".pdf", ".eps", ".jpg", ".tif")
 #: Signals wider than this are drawn as heat maps.
 MAX_LINES = 12
-#: The colours of Okabe and Ito, which differ for every kind of colour vision and in grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)))
-_STYLE: Any = {
-    "figure.facecolor": "white",  # and not the notebook's own: dark themes would swallow it
-    "axes.facecolor": "white",
-    "axes.edgecolor": "#444444",
-    "axes.labelcolor": "black",
-    "axes.titlecolor": "black",
-    "text.color": "black",
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "savefig.facecolor": "white",
-}
 _TITLES = {
     "u": "input u",
     "i": "input gate i",
@@ -135,31 +110,6 @@ def plot_difference(
     return _page(traces, panels, title, logarithmic=True)
 
 
-def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Save a figure, whole or not at all, and close it.
-
-    Parameters
-    ----------
-    figure : Figure
-        As `plot` returns it.
-    path : path
-        With the ending `.png`, `.svg`, `.pdf`, `.eps`, `.jpg` or `.tif`.
-
-    Raises
-    ------
-    DataFileError
-        If the ending is another one.
-    FileAccessError
-        If the file cannot be written.
-    """
-    import matplotlib.pyplot as plt
-
-    check_target(path, PICTURE_ENDINGS, "picture")
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor=figure.get_facecolor())
-    plt.close(figure)
-
-
 def _chosen(traces: xr.Dataset, signals: list[str] | None) -> list[str]:
     available = signal_names(traces)
     if signals is not None:
@@ -208,7 +158,7 @@ def _page(
     Ts = float(traces.attrs.get("Ts", 1.0))
     edges = np.append(time, time[-1] + Ts)
     rows = math.ceil(len(panels) / 2)
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
             rows,
             2 if len(panels) > 1 else 1,
@@ -250,8 +200,8 @@ def _stairs(
             shown,
             edges,
             baseline=None,
-            color=_COLOURS[element % len(_COLOURS)],
-            linestyle=_DASHES[element // len(_COLOURS) % 2],
+            color=COLOURS[element % len(COLOURS)],
+            linestyle=DASHES[element // len(COLOURS) % 2],
             linewidth=1.3 if len(values) <= 150 else 0.8,
             label=f"{element}",
         )

@@ -1,0 +1,69 @@
+"""check and plot: trace files compared and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lstmsim.cli.common import AsJson, Quiet, console, use_files_for_figures
+from lstmsim.traces import ATOL, RTOL
+
+
+def check(
+    traces_file: Annotated[Path, typer.Argument(metavar="A", help="Traces that are checked.")],
+    expected_file: Annotated[Path, typer.Argument(metavar="B", help="Traces as expected.")],
+    atol: Annotated[float, typer.Option(help="Absolute part of the tolerance.")] = ATOL,
+    rtol: Annotated[float, typer.Option(help="Relative part of the tolerance.")] = RTOL,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two trace files signal by signal; exit 1 on a miss."""
+    from lstmsim.checker import check as check_traces
+    from lstmsim.tracefiles import load_traces
+
+    report = check_traces(
+        load_traces(traces_file), load_traces(expected_file), atol=atol, rtol=rtol
+    )
+    if as_json:
+        print(report.to_json())
+    elif not quiet:
+        console.print(report.table)
+        console.print(report.summary, markup=False, soft_wrap=True)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def plot(
+    traces_file: Annotated[Path, typer.Argument(metavar="TRACES", help="A .nc or .csv file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The figure; TRACES.png or TRACES-difference.png if not given."
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Plot the difference to these traces instead.")
+    ] = None,
+    signals: Annotated[
+        str | None, typer.Option(help="Names of signals, separated by commas.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Plot the signals of a trace file."""
+    from lstmsim.plotting import plot as plot_traces
+    from lstmsim.plotting import plot_difference, save_plot
+    from lstmsim.tracefiles import load_traces
+
+    use_files_for_figures()
+    traces = load_traces(traces_file)
+    names = None if signals is None else [name.strip() for name in signals.split(",")]
+    if against is None:
+        figure = plot_traces(traces, names)
+    else:
+        figure = plot_difference(traces, load_traces(against), names)
+    ending = ".png" if against is None else "-difference.png"
+    target = traces_file.with_name(traces_file.stem + ending) if out is None else out
+    save_plot(figure, target)
+    if not quiet:
+        console.print(f"saved {target}", markup=False, soft_wrap=True)

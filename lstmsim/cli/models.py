@@ -1,0 +1,66 @@
+"""info, edit and compile: what a model is, and what it becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lstmsim.cli.common import AsJson, Model, Quiet, Workspace, console, read_arrays
+
+
+def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> None:
+    """Show a model's blocks, sizes, parameters and sample time."""
+    from lstmsim.models.summary import summarize
+    from lstmsim.workspaces import load_workspace
+
+    arrays = None if workspace is None else load_workspace(workspace)
+    summary = summarize(model, arrays)
+    if as_json:
+        print(summary.to_json())
+    else:
+        console.print(summary.table)
+        console.print(summary.text, markup=False)
+
+
+def edit(model: Model) -> None:
+    """Open a model in the block diagram editor (bdedit)."""
+    from lstmsim.editor import edit as edit_model
+
+    raise typer.Exit(edit_model(model))
+
+
+def compile_model(
+    model: Model,
+    workspace: Workspace = None,
+    to: Annotated[str, typer.Option(help="c, or python: the text of the kernels.")] = "c",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The C file; MODEL.c if not given.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Precision: float32, or float64.")] = "float32",
+    test_input: Annotated[
+        Path | None, typer.Option("--test", help="An input whose outputs are built in as a test.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compile a model: write it as C, or print its kernels and schedule."""
+    from lstmsim.engine.compiled import compile as compile_diagram
+    from lstmsim.errors import InvalidValueError
+    from lstmsim.models import load
+
+    if to not in ("c", "python"):
+        raise InvalidValueError(
+            "a model cannot be compiled to this", where="--to", given=to, expected="c or python"
+        )
+    arrays, u = read_arrays(workspace, test_input)
+    compiled = compile_diagram(load(model, arrays), dtype)
+    if to == "python":
+        print(f"{compiled.schedule}\n\n{compiled.source}")
+        return
+    target = Path(Path(model).stem + ".c") if out is None else out
+    compiled.to_c(target, u)
+    if not quiet:
+        console.print(
+            f"saved {target} and {target.with_suffix('.h')}", markup=False, soft_wrap=True
+        )
