@@ -12,7 +12,7 @@ import pytest
 
 import lstmsim as ls
 from lstmsim.engine import lanes
-from lstmsim.engine.program import Program
+from lstmsim.engine.compiled import Compiled
 from lstmsim.errors import (
     DiagramError,
     InvalidValueError,
@@ -24,10 +24,9 @@ from tests.random_diagrams import random_diagram
 
 def plainly(diagram: Any, dtype: str = "float64") -> Any:
     """Return a diagram compiled to the generated text, run as Python."""
-    compiled = ls.compile(diagram, dtype, engine="numpy")
-    outputs = compiled.graph.outputs
-    compiled._program = Program(compiled.graph, compiled.schedule, dtype, "plain", outputs)
-    return compiled
+    compiled = ls.compile(diagram, dtype)
+    own = (compiled.diagram, compiled.graph, compiled.schedule, compiled.dtype)
+    return Compiled(*own, "numba", "plain")
 
 
 def assert_same_traces(traces: Any, expected: Any, tolerance: float) -> None:

@@ -29,14 +29,19 @@ class Adjoint:
         The slot of `bar` that holds a signal's cotangent: of delays' sources and of delays with
         a place of their own (in the row before the first, those of the initial states), and of
         gains, external signals and constants.  Signals with the same cotangent share a slot.
-    arriving : tuple of str
-        The slots that must be zero, but for cotangents from other stages, before the kernel runs.
+    reached : tuple of str
+        The slots that other stages reach: they must hold these stages' cotangents, or zeros,
+        before the kernel runs.  In the last row all slots in which cotangents add up must hold
+        those of what follows the run, or zeros; the kernel clears the others itself.
+    logged : tuple of str
+        The signals of the forward run that the kernel reads.
     """
 
     text: str
     keys: tuple[str, ...]
     slots: dict[str, str]
-    arriving: tuple[str, ...]
+    reached: tuple[str, ...]
+    logged: tuple[str, ...]
 
 
 class _Backward(Loop):
@@ -57,6 +62,13 @@ class _Backward(Loop):
                     readers.setdefault(name, set()).add(self.phase_of[node.name])
         #: Signals from outside that more than one pass reads: their cotangents add up in place.
         self.shared = {name for name, passes in readers.items() if len(passes) > 1}
+        #: Signals that other stages, or the outputs, read.
+        self.outside = set(graph.outputs) | {
+            name
+            for node in graph.nodes.values()
+            if node.name not in self.inside
+            for name in node.inputs
+        }
         for node in stage.nodes:
             if self._arrives(node.name, readers):
                 self.arrive(node.name)
@@ -70,16 +82,12 @@ class _Backward(Loop):
             name in node.inputs and node.op.name in ("take", "concatenate", "matvec")
             for node in self.stage.nodes
         )
-        outside = any(
-            name in node.inputs
-            for node in self.graph.nodes.values()
-            if node.name not in self.inside
-        )
+        outside = name in self.outside
         spread = any(
             name in node.inputs and self.widths[name] != node.width for node in self.stage.nodes
         )
         source = name in self.places.delays.values()
-        return later or moved or spread or outside or source or name in self.graph.outputs
+        return later or moved or spread or outside or source
 
     def arrive(self, name: str) -> str:
         """Return the slot in which cotangents of a signal add up."""
@@ -128,12 +136,21 @@ def render_adjoint(graph: Graph, stage: Stage) -> Adjoint:
                 _moving_back(loop, node)
     head = Writer(keys=out.keys)
     head.write(0, "def backward(log, ext, par, bar, o):")
-    head.write(1, *(f"o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)))
     head.write(1, "for r in range(o0):", "    k = o0 - 1 - r", "    x = k * o2")
     # The log's rows and those of `bar` have different lengths.
     head.write(2, "lprev = k * o1", "lnow = lprev + o1", "prev = k * o3", "now = prev + o3")
+    delays = loop.places.delays
+    reached = {delays.get(n, n) for n in loop.outside if n in loop.inside} & set(loop.arriving)
+    for name in loop.arriving:
+        if name not in reached:
+            # Before anything adds to the row of the sample before.
+            place, blocks = out.place(f"bar:{name}"), out.place(f"blocks:{name}")
+            head.write(2, f"for b in range({blocks}):")
+            head.write(3, f"store(bar, prev + {place} + b * LANES, zero(bar))")
+    head.lines[1:1] = [f"    o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)]
     text = "\n".join([*head.lines, *out.lines]) + "\n"
-    return Adjoint(text, tuple(out.keys), loop.slots, tuple(loop.arriving))
+    logged = tuple(key.removeprefix("log:") for key in out.keys if key.startswith("log:"))
+    return Adjoint(text, tuple(out.keys), loop.slots, tuple(reached), logged)
 
 
 def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
@@ -227,22 +244,43 @@ def _transposed_product(loop: _Backward, number: int, source: str, stack: list[N
     out = loop.out
     into = loop.home(source)
     rows = out.place(f"width:{stack[0].name}")
+    blocks = out.place(f"blocks:{source}")
     pack = out.place(f"par:transposed{number}:{source}")
     slots = [out.place(f"bar:{loop.slots[node.name]}") for node in stack]
     q = len(stack)
-    out.write(2, f"for b in range({out.place(f'blocks:{source}')}):", "    i = b * LANES")
-    totals = [f"t{k}" for k in range(max(q, 2))]
-    out.write(3, *(f"{total} = zero(log)" for total in totals))
-    out.write(3, f"p = {pack} + b * {rows} * {q} * LANES", f"for j in range({rows}):")
+    # Two vectors of the result a pass, which share the elements that they are multiplied with.
+    out.write(2, f"for r in range({blocks} >> 1):")
+    out.write(3, f"b = (k & 1) * (({blocks} >> 1) - 1 - 2 * r) + r", "i = 2 * b * LANES")
+    _columns(out, slots, f"{pack} + 2 * b * {rows} * {q} * LANES", rows, "tu")
+    for total, shift in (("t", ""), ("u", " + LANES")):
+        place = f"{into} + i{shift}"
+        out.write(3, f"store(bar, {place}, add(load(bar, {place}), {_sum(total, q)}))")
+    out.write(2, f"if {blocks} & 1:", f"    i = ({blocks} - 1) * LANES")
+    _columns(out, slots, f"{pack} + ({blocks} - 1) * {rows} * {q} * LANES", rows, "t")
+    out.write(3, f"store(bar, {into} + i, add(load(bar, {into} + i), {_sum('t', q)}))")
+
+
+def _columns(out: Writer, slots: list[str], pack: str, rows: str, totals: str) -> None:
+    """Write the sums over the gains' rows of one vector (t) of the result, or two (t, u)."""
+    q = len(slots)
+    out.write(3, *(f"{total}{k} = zero(bar)" for total in totals for k in range(q)))
+    out.write(3, f"p = {pack}")
+    if len(totals) == 2:
+        out.write(3, f"d = {rows} * {q} * LANES")
+    out.write(3, f"for j in range({rows}):")
     for k, slot in enumerate(slots):
-        place = f"p + {k} * LANES"
-        total = totals[k]
-        out.write(4, f"{total} = fma(load(par, {place}), splat(bar, now + {slot} + j), {total})")
+        out.write(4, f"s = splat(bar, now + {slot} + j)")
+        for total in totals:
+            place = f"p + {k} * LANES" + (" + d" if total == "u" else "")
+            out.write(4, f"{total}{k} = fma(load(par, {place}), s, {total}{k})")
     out.write(4, f"p += {q} * LANES")
-    total = totals[0]
-    for other in totals[1:]:
-        total = f"add({total}, {other})"
-    out.write(3, f"store(bar, {into} + i, add(load(bar, {into} + i), {total}))")
+
+
+def _sum(total: str, q: int) -> str:
+    expression = f"{total}0"
+    for k in range(1, q):
+        expression = f"add({expression}, {total}{k})"
+    return expression
 
 
 def _moving_back(loop: _Backward, node: Node) -> None:

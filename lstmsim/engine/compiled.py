@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,17 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding
-from lstmsim.arrays import real_array
-from lstmsim.blocks.fromworkspace import FromWorkspace
-from lstmsim.blocks.toworkspace import ToWorkspace
-from lstmsim.engine import c, interpreter, lanes
-from lstmsim.engine.backward import backward
+from lstmsim.engine import c, lanes
+from lstmsim.engine.arguments import Sequences, sequences, states
+from lstmsim.engine.engines import Derivative, Engine, Gradient, Interpreter, Kernels, side_by_side
 from lstmsim.engine.graph import Graph, lower, parameters
-from lstmsim.engine.packing import Packed, overwrite
+from lstmsim.engine.losses import Loss, check_loss, given_loss, mean_square
+from lstmsim.engine.packing import Store
 from lstmsim.engine.plan import LoopPlan
-from lstmsim.engine.program import Program, Run
 from lstmsim.engine.schedule import Schedule, make_schedule
-from lstmsim.errors import (
-    DiagramError,
-    InvalidValueError,
-    NonFiniteSignalError,
-    ShapeError,
-)
+from lstmsim.engine.stepper import Stepper
+from lstmsim.engine.watch import Watch
+from lstmsim.errors import DiagramError, InvalidValueError, NonFiniteSignalError, ShapeError
 from lstmsim.files import written_whole
 from lstmsim.host import signal_ports
 from lstmsim.traces import dataset, diagram_dimensions, output_alias, select
@@ -40,7 +35,6 @@ from lstmsim.traces import dataset, diagram_dimensions, output_alias, select
 Array = npt.NDArray[Any]
 State = binding.State
 Input = npt.ArrayLike | Mapping[str, npt.ArrayLike]
-Loss = str | Callable[[Array], tuple[float, Array]]
 
 ENGINES = ("numba", "numpy")
 
@@ -120,33 +114,38 @@ class Compiled:
         schedule: Schedule,
         dtype: np.dtype[Any],
         engine: str,
+        form: str | None = None,
     ) -> None:
         self.diagram, self.graph, self.schedule = diagram, graph, schedule
         self.dtype, self.engine = dtype, engine
-        self._structure = (len(diagram.blocklist), len(diagram.wirelist))
-        form = "vector" if lanes.vectors_available() else "scalar"
-        self._program = (
-            Program(graph, schedule, dtype, form, graph.outputs) if engine == "numba" else None
-        )
-        self._seen: list[tuple[Any, str, Any]] = []
-        self._contents: list[tuple[Array, bytes]] = []
-        self._arrays: dict[str, dict[str, Array]] = {}
-        self._packed: Packed | None = None
-        self._version = 0
-        self._dimensions: dict[str, str] | None = None
-        self._local = threading.local()
-        self._delays = tuple(graph.delays.values())
+        self._form = form or ("vector" if lanes.vectors_available() else "scalar")
+        self._store = Store(parameters(diagram.blocklist), dtype)
+        self._watch = Watch(diagram, graph)
+        self._engine: Engine
+        if engine == "numba":
+            self._engine = Kernels(graph, schedule, self._store, self._form)
+        else:
+            self._engine = Interpreter(graph, schedule, self._store)
+
+    @cached_property
+    def _plain_input(self) -> str | None:
+        """The only source's name, where kernels take an array without further ado."""
+        plain = isinstance(self._engine, Kernels) and len(self.graph.sources) == 1
+        return next(iter(self.graph.sources)) if plain and self.graph.outputs else None
+
+    @cached_property
+    def _stepper(self) -> Stepper:
+        return Stepper(self.graph, self.schedule, self._store, self._form)
 
     @property
     def source(self) -> str:
         """The text of the generated kernels, forward and backward, loop by loop."""
-        program = self._program
-        if program is None:
+        if not isinstance(self._engine, Kernels):
             return "# the NumPy engine interprets the schedule: there are no kernels\n"
         texts = []
-        for plan in program.plans:
+        for plan in self._engine.program.plans:
             if isinstance(plan, LoopPlan):
-                texts.extend([plan.full.text, plan.backward_text])
+                texts.extend([plan.forward["all"].text, plan.adjoint.text])
         return "\n".join(texts) or "# no loop: all is computed for all samples at once\n"
 
     def to_c(self, path: str | os.PathLike[str], test: npt.ArrayLike | None = None) -> None:
@@ -173,10 +172,11 @@ class Compiled:
         self._check_outputs()
         vector = None
         if test is not None:
-            u = np.concatenate(list(self._inputs(test, None)[0].values()), axis=-1)
-            vector = (u, self.forward(test))
-        self._refresh()
-        texts = c.export(Path(path), self.graph, self.schedule, self._arrays, self.dtype, vector)
+            (inputs,) = self._sequences(test).inputs
+            vector = (np.concatenate(list(inputs.values()), axis=-1), self.forward(test))
+        self._watch.refresh(self._store)
+        arrays = self._store.arrays
+        texts = c.export(Path(path), self.graph, self.schedule, arrays, self.dtype, vector)
         for file, text in texts.items():
             with written_whole(file) as temporary:
                 temporary.write_text(text, encoding="utf-8")
@@ -217,22 +217,15 @@ class Compiled:
         NonFiniteSignalError
             If a signal overflows; the block and the sample are named.
         """
-        inputs, batch, count = self._inputs(u, samples)
-        states = self._states(state, batch)
-        widths = {name: node.width for name, node in self.graph.nodes.items()}
-        widths = {name: (self.graph.sources | widths)[name] for name in self._order()}
-        drivers = {name: name for name in widths} | output_alias(self.diagram, widths)
+        given = self._sequences(u, samples)
+        begin = self._states(state, given)
+        drivers = self._drivers
         kept = select(drivers, signals)
-        found, finals = self._signals(inputs, states, batch, count, everything=True)
+        found, finals = self._signals(given, begin, self._widths)
         self._check_finite(found)
-        if self._dimensions is None:
-            self._dimensions = diagram_dimensions(self.diagram, widths)
-        dimensions = self._dimensions | {
-            name: self._dimensions[driver] for name, driver in drivers.items()
-        }
         return dataset(
             {name: found[drivers[name]] for name in kept},
-            dimensions,
+            self._dimensions,
             finals=finals,
             start=binding.start(state, self.graph.Ts),
             Ts=self.graph.Ts,
@@ -259,20 +252,34 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError, NonFiniteSignalError
             As `run`.
         """
+        if state is None and type(u) is np.ndarray and self._plain_input is not None:
+            y = self._quick(u)
+            if y is not None:
+                return y
         self._check_outputs()
-        if state is None:
-            quick = self._repeated(u, False)
-            if quick is not None:
-                y = self._outputs({n: quick.signal(n) for n in self.graph.outputs})
-                if math.isfinite(float(np.add.reduce(y, axis=None))):
-                    return y
-        inputs, batch, count = self._inputs(u, None)
-        states = self._states(state, batch)
-        found, _ = self._signals(inputs, states, batch, count, everything=False)
-        y = self._outputs(found)
+        given = self._sequences(u)
+        found, _ = self._signals(given, self._states(state, given), self.graph.outputs)
+        y = side_by_side(found, self.graph)
         if not np.isfinite(y).all():
             self.run(u, state=state)  # names the block and the sample
         return y
+
+    def _quick(self, u: Array) -> Array | None:
+        """Return the outputs for an array that fits, if they are finite.
+
+        What else there is to say of an input or a result, the long way says.
+        """
+        engine, name = self._engine, self._plain_input
+        assert isinstance(engine, Kernels)
+        assert name is not None
+        if u.ndim != 2 or u.dtype.kind != "f" or u.shape[1] != self.graph.sources[name]:
+            return None
+        if not 0 < len(u) <= engine.longest:
+            return None
+        self._watch.refresh(self._store)
+        y = engine.outputs({name: u})
+        # A NaN or an infinity among them makes their sum one.
+        return y if math.isfinite(np.add.reduce(y, axis=None)) else None
 
     def step(
         self, u: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None = None
@@ -298,6 +305,11 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError
             As `run`.
         """
+        if state is not None and type(u) is np.ndarray and self._plain_input is not None:
+            self._watch.refresh(self._store)
+            found = self._stepper(u, state)
+            if found is not None:
+                return found
         self._check_outputs()
         sample = np.asarray(u)
         if sample.ndim != 1:
@@ -308,20 +320,12 @@ class Compiled:
                 expected="shape (Ni,)",
                 mend="run or forward take many samples at once",
             )
-        if state is not None:
-            quick = self._repeated(sample[None, :], False, state)
-            if quick is not None:
-                y = self._outputs({n: quick.signal(n) for n in self.graph.outputs})[0]
-                if math.isfinite(float(np.add.reduce(y))):
-                    finals = {
-                        node.block: np.array(quick.signal(node.inputs[0])[-1])
-                        for node in self._delays
-                    }
-                    return y, finals
-        inputs, batch, count = self._inputs(sample[None, :], None)
-        states = self._states(state, batch)
-        found, finals = self._signals(inputs, states, batch, count, everything=False)
-        return self._outputs(found)[0], finals
+        given = self._sequences(sample[None, :])
+        signals, finals = self._signals(given, self._states(state, given), self.graph.outputs)
+        y = side_by_side(signals, self.graph)[0]
+        if not np.isfinite(y).all():
+            self.run(sample[None, :], state=state)
+        return y, finals
 
     # ---------------------------------------------------------------------------------------
     # Gradient
@@ -334,6 +338,7 @@ class Compiled:
         loss: Loss = "mse",
         state: State | None = None,
         wrt_input: bool = False,
+        recompute: bool | None = None,
     ) -> tuple[float, dict[str, Any]]:
         """Return a loss and its gradient with respect to every parameter of every block.
 
@@ -350,6 +355,9 @@ class Compiled:
             Where to begin, as for `run`.
         wrt_input : bool, optional
             Whether the gradient with respect to the input is wanted too.
+        recompute : bool, optional
+            Whether signals are computed a second time instead of being stored: half as long
+            again, in little memory.  If not given, where they would take more than 1 GiB.
 
         Returns
         -------
@@ -367,74 +375,116 @@ class Compiled:
 
         Notes
         -----
-        All signals of the run and their cotangents are kept: for an LSTM layer of N units about
-        (19 + 10)·N·T numbers.
+        Stored are the signals that the gradient reads, and the cotangents of the loops' sums:
+        for an LSTM layer of N units 17 N numbers a sample, N rounded up to whole vectors (16
+        numbers in single precision, 8 in double, on a machine with AVX-512), for each sequence
+        of a batch that is being computed, one a core.  Where they are recomputed, they are
+        stored for chunks of 16 MiB, and the states at the chunks' borders besides.
         """
         self._check_outputs()
-        quick = self._repeated(u, True) if state is None else None
-        batch = None
-        if quick is not None:
-            runs: Any = [quick]
-        else:
-            inputs, batch, count = self._inputs(u, None)
-            runs = self._runs(inputs, self._states(state, batch), batch, count, everything=True)
-        y = self._outputs({name: self._gather(runs, name, batch) for name in self.graph.outputs})
-        if not np.isfinite(y).all():
-            self.run(u, state=state)
-        value, bar = self._loss(y, target, loss)
-        cotangents, at = {}, 0
-        for name in self.graph.outputs:
-            width = ({n: x.width for n, x in self.graph.nodes.items()} | self.graph.sources)[name]
-            cotangents[name] = bar[..., at : at + width]
-            at += width
-        arrays, found_states, found_inputs = self._gradients(runs, cotangents, batch, wrt_input)
-        gradient: dict[str, Any] = {}
-        for block, values in arrays.items():
-            if block in found_states:
-                per_sequence = state is not None and batch is not None
-                gradient[block] = found_states[block] if per_sequence else values["x0"]
-            else:
-                gradient[block] = next(iter(values.values())) if len(values) == 1 else values
-        return value, gradient | found_inputs
-
-    def _loss(self, y: Array, target: npt.ArrayLike | None, loss: Loss) -> tuple[float, Array]:
+        given = self._sequences(u)
+        begin = self._states(state, given)
+        shape = (given.samples, sum(self._widths[name] for name in self.graph.outputs))
+        whole = (len(given.inputs), *shape) if given.batched else shape
+        aim = check_loss(loss, target, whole, self.dtype)
+        value, bars = 0.0, None
         if callable(loss):
-            value, bar = loss(y)
-            bar = np.asarray(bar, self.dtype)
-            if bar.shape != y.shape:
-                raise ShapeError(
-                    "the loss's derivatives do not fit the outputs",
-                    where="loss",
-                    given=f"dL/dy of shape {bar.shape}",
-                    expected=f"shape {y.shape}",
-                )
-            return float(value), bar
-        if loss not in ("mse", "half_mse"):
-            raise InvalidValueError(
-                "there is no loss of this name",
-                where="loss",
-                given=repr(loss),
-                expected='"mse", "half_mse", or a function of the outputs',
-            )
-        if target is None or np.shape(target) != y.shape:
-            raise ShapeError(
-                "the target does not fit the outputs",
-                where="target",
-                given="no target" if target is None else f"shape {np.shape(target)}",
-                expected=f"shape {y.shape}",
-            )
-        factor = 1.0 if loss == "mse" else 0.5
-        error = y - real_array(target, "the target").astype(self.dtype)
-        return factor * float(np.mean(np.square(error, dtype=np.float64))), np.asarray(
-            error * self.dtype.type(2 * factor / error.size)
+            value, bars = given_loss(loss, self.forward(u, state=state))
+        rows = (len(given.inputs), *shape)
+        aims = None if aim is None else aim.reshape(rows)
+        bars = None if bars is None else bars.reshape(rows)
+
+        def one(k: int) -> Gradient:
+            def derivative(y: Array, part: slice) -> tuple[float, Array]:
+                if not np.isfinite(y).all():
+                    self.run(u, state=state)  # names the block and the sample
+                if bars is not None:
+                    return 0.0, bars[k, part]
+                assert aims is not None
+                return mean_square(y, aims[k, part], str(loss), aims.size)
+
+            return self._gradient(given, begin, k, derivative, wrt_input, recompute)
+
+        found = self._each(one, len(given.inputs))
+        value += sum(part.loss for part in found)
+        return value, self._labelled(found, given.batched, state is not None)
+
+    def _gradient(
+        self,
+        given: Sequences,
+        begin: list[dict[str, Array] | None],
+        k: int,
+        derivative: Derivative,
+        wrt_input: bool,
+        recompute: bool | None,
+    ) -> Gradient:
+        return self._engine.gradient(
+            given.inputs[k], begin[k], given.samples, derivative, wrt_input, recompute
         )
 
-    # ---------------------------------------------------------------------------------------
-    # Arguments
+    def _labelled(self, found: list[Gradient], batched: bool, own_states: bool) -> dict[str, Any]:
+        """Return gradients by block name."""
+        total = found[0].parameters if len(found) == 1 else sum(g.parameters for g in found)
+        gradient: dict[str, Any] = {
+            block: next(iter(values.values())) if len(values) == 1 else values
+            for block, values in self._store.views(np.asarray(total)).items()
+        }
+        if batched and own_states:
+            for block in found[0].states:
+                gradient[block] = np.stack([g.states[block] for g in found])
+        for name in found[0].inputs:
+            parts = [g.inputs[name] for g in found]
+            gradient[name] = np.stack(parts) if batched else parts[0]
+        return gradient
 
-    def _order(self) -> list[str]:
-        """Return the signals in the order of the diagram's blocks."""
-        return list(signal_ports(self.diagram))
+    # ---------------------------------------------------------------------------------------
+    # Parts
+
+    @cached_property
+    def _widths(self) -> dict[str, int]:
+        """The signals' widths, in the order of the diagram's blocks."""
+        found = {name: node.width for name, node in self.graph.nodes.items()} | self.graph.sources
+        return {name: found[name] for name in signal_ports(self.diagram)}
+
+    @cached_property
+    def _drivers(self) -> dict[str, str]:
+        """The signals that traces have, and what drives them."""
+        own = {name: name for name in self._widths}
+        return own | output_alias(self.diagram, self._widths)
+
+    @cached_property
+    def _dimensions(self) -> dict[str, str]:
+        found = diagram_dimensions(self.diagram, self._widths)
+        return found | {name: found[driver] for name, driver in self._drivers.items()}
+
+    def _sequences(self, u: Any, samples: int | None = None) -> Sequences:
+        self._watch.refresh(self._store)
+        return sequences(self.diagram, u, samples, self.dtype)
+
+    def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
+        return states(self.diagram, state, given, self._store)
+
+    def _each(self, one: Callable[[int], Any], count: int) -> list[Any]:
+        """Return what a function says of every sequence, computed on all cores."""
+        if count == 1:
+            return [one(0)]
+        # The kernels let go of Python's lock: two sequences run on two cores.
+        return list(_workers().map(one, range(count)))
+
+    def _signals(
+        self, given: Sequences, begin: list[dict[str, Array] | None], names: Any
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return some signals, and the states after the last sample."""
+
+        def one(k: int) -> tuple[dict[str, Array], dict[str, Array]]:
+            return self._engine.run(given.inputs[k], begin[k], given.samples, names)
+
+        found = self._each(one, len(given.inputs))
+        if not given.batched:
+            return found[0]  # type: ignore[no-any-return]
+        signals = {name: np.stack([own[name] for own, _ in found]) for name in names}
+        finals = {name: np.stack([own[name] for _, own in found]) for name in found[0][1]}
+        return signals, finals
 
     def _check_outputs(self) -> None:
         if not self.graph.outputs:
@@ -445,257 +495,6 @@ class Compiled:
                 expected="at least one sink",
                 mend="connect what is wanted to a TOWORKSPACE, or use run",
             )
-
-    def _inputs(self, u: Any, samples: int | None) -> tuple[dict[str, Array], int | None, int]:
-        """Return the sources' samples, the size of the batch, and the number of samples."""
-        if (len(self.diagram.blocklist), len(self.diagram.wirelist)) != self._structure:
-            raise DiagramError(
-                "the diagram was changed after it was compiled",
-                where="the compiled diagram",
-                given=f"{len(self.diagram.blocklist)} blocks and "
-                f"{len(self.diagram.wirelist)} wires",
-                expected=f"{self._structure[0]} blocks and {self._structure[1]} wires",
-                mend="compile it again",
-            )
-        batch = None
-        if u is not None and not isinstance(u, Mapping) and np.ndim(u) == 3:
-            array = real_array(u, "u", "the input")
-            batch = array.shape[0]
-            if batch == 0:
-                raise ShapeError("the batch is empty", where="u", given=f"shape {array.shape}")
-            # Every sequence is checked like a single one; they are of one shape.
-            (name,) = binding.inputs(self.diagram, array[0])
-            return {name: array.astype(self.dtype)}, batch, array.shape[1]
-        given = binding.inputs(self.diagram, u)
-        count = binding.sample_count(self.diagram, given, samples)
-        bound = {
-            str(b.name): np.asarray(given.get(str(b.name), b.values), self.dtype)[:count]
-            for b in self.diagram.blocklist
-            if isinstance(b, FromWorkspace)
-        }
-        return bound, None, count
-
-    def _states(self, state: State | None, batch: int | None) -> dict[str, Array]:
-        """Return what the delays put out first, by block name: (n,), or (B, n) for a batch."""
-        self._refresh()
-        initial = {
-            node.block: self._arrays[node.block]["x0"] for node in self.graph.delays.values()
-        }
-        given: dict[str, Array] = {}
-        if batch is not None and state is not None:
-            for name, values in binding.given_states(self.diagram, state).items():
-                width = initial[name].shape[0]
-                array = real_array(values, f"the state of {name!r}", "state")
-                if array.shape not in ((width,), (batch, width)):
-                    raise ShapeError(
-                        "the state does not fit its block",
-                        where=f"the state of {name!r}",
-                        given=f"shape {array.shape}",
-                        expected=f"shape ({width},) or ({batch}, {width})",
-                    )
-                given[name] = array
-        elif state is not None:
-            given = dict(binding.initial_states(self.diagram, state))
-        states = initial | {n: np.asarray(v, self.dtype) for n, v in given.items()}
-        if batch is None:
-            return states
-        return {n: np.broadcast_to(v, (batch, v.shape[-1])) for n, v in states.items()}
-
-    def _as_seen(self) -> bool:
-        """Whether the blocks' parameters are the objects, and hold the numbers, last seen."""
-        for block, name, value in self._seen:
-            if getattr(block, name) is not value:
-                return False
-        return all(value.tobytes() == content for value, content in self._contents)
-
-    def _refresh(self) -> None:
-        """Take over parameters that were replaced, or changed in place."""
-        if self._arrays and self._as_seen():
-            return
-        changed = [entry for entry in self._seen if getattr(*entry[:2]) is not entry[2]]
-        changed += [e for e in self._seen if any(e[2] is value for value, _ in self._contents)]
-        only_numbers = bool(self._arrays) and all(
-            name in ("K", "value", "_x0") and np.shape(getattr(block, name)) == np.shape(value)
-            for block, name, value in changed
-        )
-        if not only_numbers and lower(self.diagram) != self.graph:
-            raise DiagramError(
-                "the diagram was changed after it was compiled",
-                where="the compiled diagram",
-                given="other sizes, signs, bounds or wires",
-                expected="new numbers in parameters of the same shapes",
-                mend="compile it again",
-            )
-        blocks = [block for block, _, _ in changed] if only_numbers else self.diagram.blocklist
-        self._arrays = self._arrays | {
-            block: {name: np.asarray(value, self.dtype) for name, value in values.items()}
-            for block, values in parameters(blocks).items()
-        }
-        self._seen = [
-            (block, name, block.__dict__[name])
-            for block in self.diagram.blocklist
-            if not isinstance(block, FromWorkspace | ToWorkspace)
-            for name in ("K", "value", "_x0", "min", "max", "signs")
-            if name in block.__dict__
-        ]
-        self._contents = [
-            (value, value.tobytes())
-            for _, _, value in self._seen
-            if isinstance(value, np.ndarray) and value.flags.writeable
-        ]
-        self._version += 1
-        if self._program is not None and self._packed is None:
-            self._packed = self._program.pack(self._arrays)
-        elif self._program is not None and self._packed is not None:
-            overwrite(self._packed, self._program.pack(self._arrays))
-
-    # ---------------------------------------------------------------------------------------
-    # Engines
-
-    def _runs(
-        self,
-        inputs: Mapping[str, Array],
-        states: Mapping[str, Array],
-        batch: int | None,
-        count: int,
-        everything: bool,
-    ) -> Any:
-        """Run, and return what holds the signals: of each sequence, or of the NumPy engine."""
-        if self._program is None:
-            shape = (count,) if batch is None else (batch, count)
-            with np.errstate(all="ignore"):  # what is not finite is found, and named, afterwards
-                return interpreter.forward(
-                    self.schedule, self._arrays, inputs, states, shape, self.dtype
-                )
-        program, packed = self._program, self._packed
-        assert packed is not None
-        if batch is None:
-            return [program.forward(packed, inputs, states, count, everything)]
-
-        def one(k: int) -> Run:
-            return program.forward(
-                packed,
-                {n: v[k] for n, v in inputs.items()},
-                {n: v[k] for n, v in states.items()},
-                count,
-                everything,
-            )
-
-        # The kernels let go of Python's lock: two sequences run on two cores.
-        first = one(0)
-        with ThreadPoolExecutor() as pool:
-            return [first, *pool.map(one, range(1, batch))]
-
-    def _repeated(
-        self, u: Any, everything: bool, state: Mapping[str, Any] | None = None
-    ) -> Run | None:
-        """Return a run of one sequence in the arrays of the last one of its length, if it can.
-
-        An array of the right shape is all that this looks at: what else there is to say of an
-        input, and of a result that is not finite, the long way says.
-        """
-        if (
-            self._program is None
-            or type(u) is not np.ndarray
-            or u.ndim != 2
-            or u.dtype.kind != "f"
-            or len(self.graph.sources) != 1
-            or (len(self.diagram.blocklist), len(self.diagram.wirelist)) != self._structure
-        ):
-            return None
-        (name,) = self.graph.sources
-        if u.shape[1] != self.graph.sources[name] or u.shape[0] == 0:
-            return None
-        self._refresh()
-        packed = self._packed
-        assert packed is not None
-        kept: dict[Any, Any] = self._local.__dict__.setdefault("runs", {})
-        key = (u.shape[0], everything)
-        if key not in kept:
-            for other in [k for k in kept if k[0] != u.shape[0]]:
-                del kept[other]  # the arrays of one length at a time
-            states = {n.block: self._arrays[n.block]["x0"] for n in self.graph.delays.values()}
-            run = self._program.forward(packed, {name: u}, states, u.shape[0], everything)
-            room = run.homes[name].flat.reshape(u.shape)
-            kept[key] = [self._version, run, room]
-            if state is None:
-                return run
-        version, run, room = kept[key]
-        if version != self._version:
-            run.renew(packed)
-            kept[key][0] = self._version
-        if state is not None:
-            if state.keys() != run.states.keys():
-                return None
-            kept[key][0] = -1  # the next run without a state begins with the delays' own
-            for block, place in run.states.items():
-                value = state[block]
-                if type(value) is not np.ndarray or value.shape != place.shape:
-                    return None
-                place[:] = value
-        np.copyto(room, u, casting="same_kind")
-        run.again()
-        return run  # type: ignore[no-any-return]
-
-    def _gather(self, runs: Any, name: str, batch: int | None) -> Array:
-        if isinstance(runs, dict):
-            return np.asarray(runs[name])
-        if batch is None:
-            return np.asarray(runs[0].signal(name))
-        return np.stack([run.signal(name) for run in runs])
-
-    def _signals(
-        self,
-        inputs: Mapping[str, Array],
-        states: Mapping[str, Array],
-        batch: int | None,
-        count: int,
-        everything: bool,
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Return all signals, or the outputs alone, and the states after the last sample."""
-        runs = self._runs(inputs, states, batch, count, everything)
-        names = self._order() if everything else self.graph.outputs
-        found = {name: self._gather(runs, name, batch) for name in names}
-        finals = {
-            node.block: self._gather(runs, node.inputs[0], batch)[..., -1, :].copy()
-            for node in self.graph.delays.values()
-        }
-        return found, finals
-
-    def _outputs(self, found: Mapping[str, Array]) -> Array:
-        outputs = [found[name] for name in self.graph.outputs]
-        return np.array(outputs[0]) if len(outputs) == 1 else np.concatenate(outputs, -1)
-
-    def _gradients(
-        self, runs: Any, cotangents: Mapping[str, Array], batch: int | None, wrt_input: bool
-    ) -> tuple[dict[str, dict[str, Array]], dict[str, Array], dict[str, Array]]:
-        if isinstance(runs, dict):
-            bars, arrays, states = interpreter.backward(
-                self.graph, self.schedule, self._arrays, runs, cotangents
-            )
-            return arrays, states, {n: bars[n] for n in self.graph.sources} if wrt_input else {}
-        program, packed = self._program, self._packed
-        assert program is not None
-        assert packed is not None
-
-        def one(k: int) -> Any:
-            own = cotangents if batch is None else {n: v[k] for n, v in cotangents.items()}
-            return backward(program, packed, runs[k], own, wrt_input)
-
-        if batch is None:
-            found = [one(0)]
-        else:
-            with ThreadPoolExecutor() as pool:
-                found = list(pool.map(one, range(batch)))
-        arrays = {
-            block: {name: sum(g.arrays[block][name] for g in found) for name in values}
-            for block, values in found[0].arrays.items()
-        }
-        if batch is None:
-            return arrays, found[0].states, found[0].inputs
-        states = {n: np.stack([g.states[n] for g in found]) for n in found[0].states}
-        sources = {n: np.stack([g.inputs[n] for g in found]) for n in found[0].inputs}
-        return arrays, states, sources
 
     def _check_finite(self, found: Mapping[str, Array]) -> None:
         bad = {name: ~np.isfinite(values) for name, values in found.items()}
@@ -709,3 +508,9 @@ class Compiled:
         raise NonFiniteSignalError.at(
             re.sub(r"\[\d+\]$", "", origin), sample, found[origin][..., sample, :]
         )
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    """Return the threads that sequences of a batch run on."""
+    return ThreadPoolExecutor(os.cpu_count())

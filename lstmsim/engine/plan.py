@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.engine.adjoint import render_adjoint
+from lstmsim.engine.adjoint import Adjoint, render_adjoint
 from lstmsim.engine.graph import Graph, Node
-from lstmsim.engine.layout import phases
+from lstmsim.engine.layout import Places, phases
 from lstmsim.engine.render import Kernel, render, stacks_of
 from lstmsim.engine.schedule import Stage
 
 Array = npt.NDArray[Any]
+
+
+#: What is kept of a run: all signals, the outputs, or the outputs and what the gradient reads.
+KEPT = ("all", "outputs", "gradient")
 
 
 @dataclass(frozen=True)
@@ -58,20 +62,42 @@ class Stack:
 
 @dataclass(frozen=True)
 class LoopPlan:
-    """The kernels of one loop, and the places in their buffers for the diagram's sizes."""
+    """The kernels of one loop, and the places in their buffers for the diagram's sizes.
+
+    Parameters
+    ----------
+    stage : Stage
+        The loop.
+    places : Places
+        Its slots.
+    forward : dict of Kernel
+        By what is kept of a run: one of `KEPT`.
+    adjoint : Adjoint
+        The kernel of the gradient.
+    log : dict of dict of int
+        Where signals begin in a row of the log, by what is kept.
+    ext, bar, par : dict of int
+        The same in the rows of signals from other stages and of cotangents, and in the packed
+        parameters.
+    par_size : int
+        How many numbers the packed parameters are.
+    rows : dict of int
+        Lengths of the rows.
+    indices : dict of tuple of int
+        The elements that a `take` takes, by signal name.
+    packs : dict of tuple of Node
+        The gains of each product.
+    """
 
     stage: Stage
-    full: Kernel
-    few: Kernel
-    backward_text: str
-    backward_keys: tuple[str, ...]
-    slots: dict[str, str]
-    log_full: dict[str, int]
-    log_few: dict[str, int]
+    places: Places
+    forward: dict[str, Kernel]
+    adjoint: Adjoint
+    log: dict[str, dict[str, int]]
     ext: dict[str, int]
+    bar: dict[str, int]
     par: dict[str, int]
     par_size: int
-    bar: dict[str, int]
     rows: dict[str, int]
     indices: dict[str, tuple[int, ...]]
     packs: dict[str, tuple[Node, ...]]
@@ -92,28 +118,31 @@ def plan_loop(graph: Graph, stage: Stage, wanted: Iterable[str], sizes: Sizes) -
     sources = [node.inputs[0] for node in stage.delays]
     outside = [n for n in (*wanted, *later) if n in inside]
     full = render(graph, stage)
-    kept = {full.places.delays.get(name, name) for name in (*outside, *sources)}
-    few = render(graph, stage, kept)
     adjoint = render_adjoint(graph, stage)
-    log_full, row_full = sizes.offsets(full.kept)
-    log_few, row_few = sizes.offsets(few.kept)
-    ext, row_ext = sizes.offsets(full.places.external)
+    places = full.places
+    kept = {places.delays.get(name, name) for name in (*outside, *sources)}
+    forward = {
+        "all": full,
+        "outputs": render(graph, stage, kept),
+        "gradient": render(graph, stage, kept.union(adjoint.logged)),
+    }
+    log, rows = {}, {}
+    for kind, kernel in forward.items():
+        log[kind], rows[kind] = sizes.offsets(kernel.kept)
+    ext, rows["ext"] = sizes.offsets(places.external)
     packs = {
         f"{kind}{number}:{source}": tuple(stack)
         for number, phase in enumerate(phases(stage))
         for source, stack in stacks_of(phase.nodes).items()
         for kind in ("pack", "transposed")
     }
-    par, size = _parameter_places(stage, (*full.keys, *adjoint.keys), packs, sizes)
-    bar, row_bar = sizes.offsets(
+    keys = (*full.keys, *adjoint.keys)
+    par, size = _parameter_places(stage, keys, packs, sizes)
+    bar, rows["bar"] = sizes.offsets(
         dict.fromkeys(k.removeprefix("bar:") for k in adjoint.keys if k.startswith("bar:"))
     )
     indices = {node.name: node.static["index"] for node in stage.nodes if node.op.name == "take"}
-    return LoopPlan(
-        stage, full, few, adjoint.text, adjoint.keys, adjoint.slots,
-        log_full, log_few, ext, par, size, bar,
-        {"full": row_full, "few": row_few, "ext": row_ext, "bar": row_bar}, indices, packs,
-    )  # fmt: skip
+    return LoopPlan(stage, places, forward, adjoint, log, ext, bar, par, size, rows, indices, packs)
 
 
 def _parameter_places(
@@ -144,27 +173,26 @@ def _parameter_places(
 
 
 def numbers(
-    plan: LoopPlan, keys: tuple[str, ...], samples: int, log: str, external: External, sizes: Sizes
+    plan: LoopPlan, keys: tuple[str, ...], samples: int, kind: str, external: External, sizes: Sizes
 ) -> Array:
     """Return the sizes and places that a kernel's text reads."""
-    places = plan.log_full if log == "full" else plan.log_few
+    tables = {"log": plan.log[kind], "ext": external.places, "par": plan.par, "bar": plan.bar}
+    rows = {"log": plan.rows[kind], "ext": external.row, "bar": plan.rows["bar"]}
     extra: list[int] = []
     values = []
     for key in keys:
-        kind, _, name = key.partition(":")
-        if kind == "samples":
+        what, _, name = key.partition(":")
+        if what == "samples":
             values.append(samples)
-        elif kind == "row":
-            row = external.row if name == "ext" else plan.rows[log if name == "log" else name]
-            values.append(row)
-        elif kind == "width":
+        elif what == "row":
+            values.append(rows[name])
+        elif what == "width":
             values.append(sizes.widths[name])
-        elif kind == "blocks":
-            values.append(sizes.padded(sizes.widths[name]) // sizes.lanes)
-        elif kind == "index":
+        elif what == "blocks":
+            values.append(sizes.padded(sizes.widths[name.rstrip("'")]) // sizes.lanes)
+        elif what == "index":
             values.append(len(keys) + len(extra))
             extra.extend(plan.indices[name])
         else:
-            found = {"log": places, "ext": external.places, "par": plan.par, "bar": plan.bar}[kind]
-            values.append(found[name])
+            values.append(tables[what][name])
     return np.array([*values, *extra], np.int64)

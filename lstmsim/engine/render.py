@@ -135,7 +135,12 @@ def render(graph: Graph, stage: Stage, kept: Iterable[str] | None = None) -> Ker
     head.write(0, "def forward(log, ext, par, o):")
     head.write(1, *(f"o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)))
     head.write(
-        1, "for k in range(o0):", "    prev = k * o1", "    now = prev + o1", "    x = k * o2"
+        1,
+        "for k in range(o0):",
+        "    odd = k & 1",
+        "    prev = k * o1",
+        "    now = prev + o1",
+        "    x = k * o2",
     )
     text = "\n".join([*head.lines, *body]) + "\n"
     return Kernel(text, tuple(out.keys), loop.places, loop.kept)
@@ -152,9 +157,15 @@ def stacks_of(nodes: Iterable[Node]) -> dict[str, list[Node]]:
 
 def _vector_phase(loop: Loop, number: int, phase: Phase, widths: dict[str, int]) -> None:
     out = loop.out
-    first = phase.nodes[0].name
-    out.write(2, f"for b in range({out.place(f'blocks:{first}')}):", "    i = b * LANES")
-    for source, stack in stacks_of(phase.nodes).items():
+    blocks = out.place(f"blocks:{phase.nodes[0].name}")
+    stacks = stacks_of(phase.nodes)
+    if stacks:
+        # To and fro: the part of a large matrix that was read last, and is still in the cache,
+        # is read first at the next sample.
+        out.write(2, f"b = odd * ({blocks} - 1)", f"for _ in range({blocks}):", "    i = b * LANES")
+    else:
+        out.write(2, f"for b in range({blocks}):", "    i = b * LANES")
+    for source, stack in stacks.items():
         _stacked_product(loop, number, source, stack)
     for node in phase.nodes:
         if node.op.name != "matvec":
@@ -163,31 +174,45 @@ def _vector_phase(loop: Loop, number: int, phase: Phase, widths: dict[str, int])
         if node.name in loop.kept:
             place = out.place(f"log:{node.name}")
             out.write(3, f"store(log, now + {place} + i, {loop.variables[node.name]})")
+    if stacks:
+        out.write(3, "b += 1 - 2 * odd")
 
 
 def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) -> None:
-    """Write the product of all gains of one signal, two columns a pass."""
+    """Write the product of all gains of one signal, several columns a pass.
+
+    Every gain has an accumulator for each column of a pass: enough of them that additions do not
+    wait for one another, and no more than there are registers for.
+    """
     out = loop.out
     buffer, base = loop.base(source)
     columns = out.place(f"width:{source}")
-    accumulators = [(f"{loop.variables[n.name]}a", f"{loop.variables[n.name]}b") for n in stack]
-    for pair in accumulators:
-        out.write(3, *(f"{name} = zero(log)" for name in pair))
+    q, halves = len(stack), "abcd" if len(stack) <= 4 else "ab"
+    n = len(halves)
+    for node in stack:
+        out.write(3, *(f"{loop.variables[node.name]}{half} = zero(log)" for half in halves))
     pack = out.place(f"par:pack{number}:{source}")
-    q = len(stack)
-    out.write(3, f"p = {pack} + b * {columns} * {q} * LANES", f"for j in range({columns} >> 1):")
-    out.write(4, f"s = splat({buffer}, {base} + 2 * j)", f"t = splat({buffer}, {base} + 2 * j + 1)")
-    for column, (half, name) in enumerate((("a", "s"), ("b", "t"))):
-        for row, pair in enumerate(accumulators):
-            total = pair[half == "b"]
-            place = f"p + {column * q + row} * LANES"
-            out.write(4, f"{total} = fma(load(par, {place}), {name}, {total})")
-    out.write(4, f"p += {2 * q} * LANES")
-    out.write(3, f"if {columns} & 1:", f"    s = splat({buffer}, {base} + {columns} - 1)")
-    for row, (a, _) in enumerate(accumulators):
+    out.write(3, f"p = {pack} + b * {columns} * {q} * LANES", f"for j in range({columns} // {n}):")
+    for k, half in enumerate(halves):
+        out.write(4, f"s{half} = splat({buffer}, {base} + {n} * j + {k})")
+    for k, half in enumerate(halves):
+        for row, node in enumerate(stack):
+            total = f"{loop.variables[node.name]}{half}"
+            place = f"p + {k * q + row} * LANES"
+            out.write(4, f"{total} = fma(load(par, {place}), s{half}, {total})")
+    out.write(4, f"p += {n * q} * LANES")
+    out.write(3, f"for j in range({columns} // {n} * {n}, {columns}):")
+    out.write(4, f"s = splat({buffer}, {base} + j)")
+    for row, node in enumerate(stack):
+        a = f"{loop.variables[node.name]}a"
         out.write(4, f"{a} = fma(load(par, p + {row} * LANES), s, {a})")
-    for node, (a, b) in zip(stack, accumulators, strict=True):
-        out.write(3, f"{loop.variables[node.name]} = add({a}, {b})")
+    out.write(4, f"p += {q} * LANES")
+    for node in stack:
+        name = loop.variables[node.name]
+        total = f"add({name}a, {name}b)"
+        if n == 4:
+            total = f"add({total}, add({name}c, {name}d))"
+        out.write(3, f"{name} = {total}")
 
 
 def _expression(out: Writer, node: Node, arguments: list[str]) -> str:

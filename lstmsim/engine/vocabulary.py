@@ -49,6 +49,15 @@ def product(u, w, out, o):
             store(out, k * out_row + at + b * LANES, total)
 """
 
+#: A signal of a buffer's rows, copied into an array of its own.
+COLLECT = """
+def collect(source, out, o):
+    samples, width, at, row = o[0], o[1], o[2], o[3]
+    for k in range(samples):
+        for j in range(width):
+            out[k * width + j] = source[at + k * row + j]
+"""
+
 
 def scalar_source() -> str:
     """Return the vocabulary for numbers: its mathematics is the text of the table of operations."""

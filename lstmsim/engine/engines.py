@@ -1,0 +1,291 @@
+"""The engines, as a compiled diagram calls them: runs and gradients of one sequence.
+
+An engine has two methods.  `run` returns signals and the states after the last sample;
+`gradient` returns a loss and its derivatives, where a `Derivative` tells it the loss's part and
+dL/dy of some samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.engine import interpreter
+from lstmsim.engine.backward import Backward
+from lstmsim.engine.graph import Graph
+from lstmsim.engine.packing import Store
+from lstmsim.engine.program import Program
+from lstmsim.engine.schedule import Schedule, Stage
+from lstmsim.engine.tape import Tape
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+#: Of the outputs' samples and where they are in the run: the loss's part, and dL/dy.
+Derivative = Callable[[Array, slice], tuple[float, Array]]
+
+#: Long runs go in chunks, whose buffers stay in the cache; with all signals, in the memory.
+CHUNK_BYTES = {"outputs": 2**20, "all": 2**24, "gradient": 2**24}
+FEWEST_SAMPLES = 128
+#: Signals of a gradient that take more than this are computed twice instead of being stored.
+STORED_BYTES = 2**30
+#: Arrays that are kept ready for runs of the lengths used last.
+READY_BYTES = 2**28
+
+
+class Gradient(NamedTuple):
+    """A loss and its derivatives.
+
+    Parameters
+    ----------
+    loss : float
+        The loss.
+    parameters : ndarray
+        By all parameters, in the order of the store.
+    states, inputs : dict of ndarray
+        By the initial states, by block name, and by the inputs if they were wanted.
+    finals : dict of ndarray
+        The states after the last sample.
+    """
+
+    loss: float
+    parameters: Array
+    states: dict[str, Array]
+    inputs: dict[str, Array]
+    finals: dict[str, Array]
+
+
+class Engine(Protocol):
+    """What runs a schedule."""
+
+    def run(
+        self, inputs: Arrays, states: Arrays | None, count: int, names: Iterable[str]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return some signals, and the states after the last sample."""
+
+    def gradient(
+        self,
+        inputs: Arrays,
+        states: Arrays | None,
+        count: int,
+        derivative: Derivative,
+        wrt_input: bool,
+        recompute: bool | None,
+    ) -> Gradient:
+        """Return a loss and its derivatives."""
+
+
+class Interpreter:
+    """The NumPy engine."""
+
+    def __init__(self, graph: Graph, schedule: Schedule, store: Store) -> None:
+        self.graph, self.schedule, self.store = graph, schedule, store
+
+    def _forward(self, inputs: Arrays, states: Arrays | None, count: int) -> dict[str, Array]:
+        arrays = self.store.arrays
+        own = {node.block: arrays[node.block]["x0"] for node in self.graph.delays.values()}
+        with np.errstate(all="ignore"):  # what is not finite is found, and named, afterwards
+            return interpreter.forward(
+                self.schedule, arrays, inputs, states or own, (count,), self.store.values.dtype
+            )
+
+    def run(
+        self, inputs: Arrays, states: Arrays | None, count: int, names: Iterable[str]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return some signals, and the states after the last sample."""
+        signals = self._forward(inputs, states, count)
+        finals = interpreter.final_states(self.graph, signals)
+        return {name: np.array(signals[name]) for name in names}, finals
+
+    def gradient(
+        self,
+        inputs: Arrays,
+        states: Arrays | None,
+        count: int,
+        derivative: Derivative,
+        wrt_input: bool,
+        recompute: bool | None,
+    ) -> Gradient:
+        """Return a loss and its derivatives; all signals are stored."""
+        signals = self._forward(inputs, states, count)
+        loss, bar = derivative(side_by_side(signals, self.graph), slice(0, count))
+        bars, arrays, found = interpreter.backward(
+            self.graph, self.schedule, self.store.arrays, signals, split(bar, self.graph)
+        )
+        gradient = np.zeros_like(self.store.values)
+        for block, views in self.store.views(gradient).items():
+            for name, view in views.items():
+                view[...] = arrays[block][name]
+        by_inputs = {name: bars[name] for name in self.graph.sources} if wrt_input else {}
+        finals = interpreter.final_states(self.graph, signals)
+        return Gradient(loss, gradient, found, by_inputs, finals)
+
+
+class Kernels:
+    """The numba engine: tapes of compiled kernels.
+
+    Tapes are kept for the lengths of run used last, and lent to one run at a time, so that
+    threads share them.
+    """
+
+    def __init__(self, graph: Graph, schedule: Schedule, store: Store, form: str) -> None:
+        self.graph, self.store = graph, store
+        self.program = Program(graph, schedule, store.values.dtype, form, graph.outputs)
+        self.packed = self.program.pack(store)
+        self._ready: dict[tuple[int, str, bool], list[Any]] = {}
+
+    @property
+    def longest(self) -> int:
+        """How many samples are computed in one go if only the outputs are wanted."""
+        return self._chunk("outputs")
+
+    def _chunk(self, kept: str) -> int:
+        return max(FEWEST_SAMPLES, CHUNK_BYTES[kept] // self.program.row_bytes(kept))
+
+    @contextmanager
+    def tape(self, samples: int, kept: str) -> Iterator[Tape]:
+        """Lend a tape."""
+        key = (samples, kept, False)
+        tape = self._take(key)
+        if tape is None:
+            tape = Tape(self.program, self.packed, samples, kept)
+        try:
+            yield tape
+        finally:
+            self._give_back(key, tape)
+
+    @contextmanager
+    def backward(self, samples: int, wrt_input: bool) -> Iterator[Backward]:
+        """Lend a tape with its way back."""
+        key = (samples, "gradient", wrt_input)
+        found = self._take(key)
+        if found is None:
+            found = Backward(Tape(self.program, self.packed, samples, "gradient"), wrt_input)
+        try:
+            yield found
+        finally:
+            self._give_back(key, found)
+
+    def _take(self, key: tuple[int, str, bool]) -> Any:
+        try:
+            return self._ready[key].pop()  # one step, also among threads
+        except (KeyError, IndexError):
+            return None
+
+    def _give_back(self, key: tuple[int, str, bool], tape: Any) -> None:
+        ready = self._ready.get(key)
+        if ready is None:
+            size = key[0] * self.program.row_bytes(key[1])
+            keys = list(self._ready)
+            held = sum(k[0] * self.program.row_bytes(k[1]) for k in keys)
+            while keys and (len(keys) >= 8 or held + size > READY_BYTES):
+                oldest = keys.pop(0)
+                held -= oldest[0] * self.program.row_bytes(oldest[1])
+                self._ready.pop(oldest, None)
+            ready = self._ready.setdefault(key, [])
+        ready.append(tape)
+
+    def outputs(self, inputs: Arrays) -> Array:
+        """Return the outputs of one chunk, run from the delays' own states."""
+        samples = len(next(iter(inputs.values())))
+        with self.tape(samples, "outputs") as tape:
+            tape.forward(inputs)
+            return self._collected(tape)
+
+    def _collected(self, tape: Tape) -> Array:
+        names = self.graph.outputs
+        if len(names) == 1:
+            return tape.copy(names[0])
+        return np.concatenate([tape.signal(name) for name in names], axis=1)
+
+    def run(
+        self, inputs: Arrays, states: Arrays | None, count: int, names: Iterable[str]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return some signals, and the states after the last sample."""
+        names = tuple(names)
+        kept = "outputs" if set(names) <= set(self.graph.outputs) else "all"
+        widths, dtype = self.program.sizes.widths, self.program.dtype
+        found = {name: np.empty((count, widths[name]), dtype) for name in names}
+        for part in _parts(count, self._chunk(kept)):
+            with self.tape(part.stop - part.start, kept) as tape:
+                tape.forward({n: u[part] for n, u in inputs.items()}, states)
+                states = tape.finals()
+                for name, room in found.items():
+                    tape.copy(name, room[part])
+        assert states is not None
+        return found, dict(states)
+
+    def gradient(
+        self,
+        inputs: Arrays,
+        states: Arrays | None,
+        count: int,
+        derivative: Derivative,
+        wrt_input: bool,
+        recompute: bool | None,
+    ) -> Gradient:
+        """Return a loss and its derivatives.
+
+        Recomputing keeps the states at the chunks' borders from a first run, and goes from the
+        last chunk to the first: each is run again from its border, and then backwards.
+        """
+        if recompute is None:
+            recompute = count * self.program.row_bytes("gradient", True) > STORED_BYTES
+        parts = _parts(count, self._chunk("gradient") if recompute else count)
+        borders = [states]
+        for part in parts[:-1]:
+            with self.tape(part.stop - part.start, "outputs") as tape:
+                tape.forward({n: u[part] for n, u in inputs.items()}, borders[-1])
+                borders.append(tape.finals())
+        loss, gradient, following = 0.0, np.zeros_like(self.store.values), dict[str, Array]()
+        delays = {node.block for node in self.graph.delays.values()}
+        by_inputs = {n: np.empty_like(u) for n, u in inputs.items()} if wrt_input else {}
+        finals: dict[str, Array] | None = None
+        for part, begin in zip(reversed(parts), reversed(borders), strict=True):
+            with self.backward(part.stop - part.start, wrt_input) as back:
+                back.tape.forward({n: u[part] for n, u in inputs.items()}, begin)
+                finals = back.tape.finals() if finals is None else finals
+                own, bar = derivative(self._collected(back.tape), part)
+                loss += own
+                for block, place in back.following.items():
+                    place[:] = following.get(block, 0)
+                gradient += back(split(bar, self.graph))
+                following = {n: v.copy() for n, v in back.states.items()}
+                for name, values in by_inputs.items():
+                    values[part] = back.inputs[name]
+            if part is not parts[0]:
+                # The state at a border is not a parameter: it came from the chunk before.
+                for block in delays:
+                    gradient[self.store.layout[block, "x0"][0]] = 0
+        assert finals is not None
+        return Gradient(loss, gradient, following, by_inputs, finals)
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(k, min(k + size, count)) for k in range(0, count, size)]
+
+
+def one_stage(schedule: Schedule) -> Schedule:
+    """Return the schedule of a single sample: all nodes are computed one after the other."""
+    nodes = [node for stage in schedule.stages for node in stage.nodes]
+    first = [node for node in nodes if node.op.name == "delay"]
+    return Schedule((Stage(True, (*first, *(n for n in nodes if n.op.name != "delay"))),))
+
+
+def side_by_side(signals: Arrays, graph: Graph) -> Array:
+    """Return the outputs as the columns of one array."""
+    outputs = [signals[name] for name in graph.outputs]
+    return np.array(outputs[0]) if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+
+
+def split(bar: Array, graph: Graph) -> dict[str, Array]:
+    """Return the columns of an array by the outputs that they belong to."""
+    found, at = {}, 0
+    for name in graph.outputs:
+        width = graph.nodes[name].width if name in graph.nodes else graph.sources[name]
+        found[name] = bar[:, at : at + width]
+        at += width
+    return found

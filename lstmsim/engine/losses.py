@@ -1,0 +1,86 @@
+"""Losses: what `loss_and_gradient` differentiates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.arrays import real_array
+from lstmsim.errors import InvalidValueError, ShapeError
+
+Array = npt.NDArray[Any]
+Loss = str | Callable[[Array], tuple[float, Array]]
+
+#: dL/dy of a mean square is this factor times the error, divided by its size.
+MEAN_SQUARES = {"mse": 2.0, "half_mse": 1.0}
+
+
+def check_loss(
+    loss: Loss, target: npt.ArrayLike | None, shape: tuple[int, ...], dtype: Any
+) -> Array | None:
+    """Return the target of a mean square in the outputs' shape, None where a function is given.
+
+    Raises
+    ------
+    InvalidValueError, ShapeError
+        If there is no such loss, or the target does not fit the outputs.
+    """
+    if callable(loss):
+        return None
+    if loss not in MEAN_SQUARES:
+        raise InvalidValueError(
+            "there is no loss of this name",
+            where="loss",
+            given=repr(loss),
+            expected='"mse", "half_mse", or a function of the outputs',
+        )
+    if target is None or np.shape(target) != shape:
+        raise ShapeError(
+            "the target does not fit the outputs",
+            where="target",
+            given="no target" if target is None else f"shape {np.shape(target)}",
+            expected=f"shape {shape}",
+        )
+    return real_array(target, "the target").astype(dtype, copy=False)
+
+
+def mean_square(y: Array, target: Array, loss: str, size: int) -> tuple[float, Array]:
+    """Return the part of a mean square that some samples are, and its derivatives by them.
+
+    Parameters
+    ----------
+    y, target : ndarray
+        Samples of the outputs, and what they should be.
+    loss : str
+        "mse" or "half_mse".
+    size : int
+        Of how many numbers it is the mean.
+    """
+    factor = MEAN_SQUARES[loss] / size
+    error = np.subtract(y, target, dtype=np.float64).reshape(-1)
+    value = 0.5 * factor * float(np.dot(error, error))
+    bar = np.multiply(error, factor).astype(y.dtype)
+    return value, bar.reshape(y.shape)
+
+
+def given_loss(loss: Callable[[Array], tuple[float, Array]], y: Array) -> tuple[float, Array]:
+    """Return what a user's function says of the outputs.
+
+    Raises
+    ------
+    ShapeError
+        If its derivatives do not have the outputs' shape.
+    """
+    value, bar = loss(y)
+    bar = np.asarray(bar, y.dtype)
+    if bar.shape != y.shape:
+        raise ShapeError(
+            "the loss's derivatives do not fit the outputs",
+            where="loss",
+            given=f"dL/dy of shape {bar.shape}",
+            expected=f"shape {y.shape}",
+        )
+    return float(value), bar
