@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import settings_of
-from lstmsim.engine.packing import aligned
+from lstmsim.engine.packing import FEW_COLUMNS, aligned
 from lstmsim.engine.plan import LoopPlan
 from lstmsim.engine.render import stacks_of
 from lstmsim.engine.tape import Call, Tape, pieces
+from lstmsim.engine.vocabulary import OUTER
 
 Array = npt.NDArray[Any]
 
@@ -194,28 +195,62 @@ class Backward:
 
     def _record_stack(self, source: str, stack: list[Node]) -> None:
         arrays = self.tape.packed.store.arrays
-        x = self.tape.signal(source)
         gains = [(node, self._bars[node.name]) for node in stack if node.name in self._bars]
         for node, bar in gains:
             self._add(source, np.matmul, bar, arrays[node.block]["K"])
-        self._gains(gains, x)
+        self._gains(gains, source)
 
-    def _gains(self, gains: list[tuple[Node, Array]], x: Array) -> None:
+    def _gains(self, gains: list[tuple[Node, Array]], source: str) -> None:
         """Record the gradients of gains that multiply one signal, Σ ȳ xᵀ over the samples.
 
         Where their cotangents lie beside one another, it is one product for all of them.
         """
-        block = _beside([bar for _, bar in gains], self._program.sizes.lanes)
-        if block is not None:
-            product = np.empty((block.shape[1], x.shape[1]), x.dtype)
-            self._call(np.matmul, block.T, x, product)
-            begin = min(_offset(bar) for _, bar in gains)
+        x = self.tape.signal(source)
+        found = self._beside([bar for _, bar in gains])
+        if found is None:
             for node, bar in gains:
-                part = product[_offset(bar) - begin :][: node.width]
-                self._parameter(node.block, "K", _copy, part)
+                self._parameter(node.block, "K", np.matmul, bar.T, x)
             return
+        buffer, at, width = found
+        if x.shape[1] > FEW_COLUMNS:
+            product = np.empty((width, x.shape[1]), x.dtype)
+            self._call(np.matmul, buffer[1:, at : at + width].T, x, product)
+        else:
+            product = self._few(buffer, at, width, source)
+        begin = min(_offset(bar) for _, bar in gains)
         for node, bar in gains:
-            self._parameter(node.block, "K", np.matmul, bar.T, x)
+            part = product[_offset(bar) - begin :][: node.width]
+            self._parameter(node.block, "K", _copy, part)
+
+    def _beside(self, bars: list[Array]) -> tuple[Array, int, int] | None:
+        """Return the loop's buffer that cotangents are columns of, if they leave no gap in it."""
+        base = bars[0].base if bars else None
+        buffer = next((own for own in self._buffers.values() if own.base is base), None)
+        if buffer is None or any(bar.base is not base for bar in bars):
+            return None
+        begin, end = min(map(_offset, bars)), max(_offset(bar) + bar.shape[1] for bar in bars)
+        if end - begin > sum(self._program.sizes.padded(bar.shape[1]) for bar in bars):
+            return None
+        return buffer, (begin - _offset(buffer)) % buffer.shape[1], end - begin
+
+    def _few(self, buffer: Array, at: int, width: int, source: str) -> Array:
+        """Record the product of columns of a loop's buffer with a signal of few elements."""
+        sizes, home = self._program.sizes, self.tape.home(source)
+        columns, padded = sizes.widths[source], sizes.padded(width)
+        product = aligned(columns * padded, buffer.dtype)
+        row = buffer.shape[1]
+        numbers = (
+            len(buffer) - 1,
+            row + at,
+            row,
+            padded // sizes.lanes,
+            home.at,
+            home.row,
+            columns,
+        )
+        arguments = (buffer.reshape(-1), home.flat, product, np.array(numbers, np.int64))
+        self._call(self._program.kernel(OUTER), *arguments)
+        return product.reshape(columns, padded).T
 
     # ---------------------------------------------------------------------------------------
     # Loops
@@ -273,7 +308,7 @@ class Backward:
                 total = totals[at : at + program.sizes.widths[name]]
                 self._parameter(program.graph.nodes[name].block, "value", _narrow, total)
         for source, stack in stacks_of(plan.stage.nodes).items():
-            self._gains([(node, result(node.name)) for node in stack], tape.signal(source))
+            self._gains([(node, result(node.name)) for node in stack], source)
         for node in plan.stage.nodes:
             if node.op.name == "scale":
                 x = tape.signal(node.inputs[0])
@@ -287,18 +322,6 @@ class Backward:
 def _offset(bar: Array) -> int:
     """Return where an array begins, in elements."""
     return int(bar.ctypes.data) // bar.itemsize
-
-
-def _beside(bars: list[Array], lanes: int) -> Array | None:
-    """Return the columns of one buffer from the first to the last of some, if there is no gap."""
-    if len(bars) < 2 or any(bar.base is not bars[0].base for bar in bars):
-        return None
-    begin, end = min(map(_offset, bars)), max(_offset(bar) + bar.shape[1] for bar in bars)
-    padded = sum(-(-bar.shape[1] // lanes) * lanes for bar in bars)
-    if end - begin > padded:
-        return None
-    first = min(bars, key=_offset)
-    return np.lib.stride_tricks.as_strided(first, (len(first), end - begin), first.strides)
 
 
 def _copy(value: Array, out: Array) -> None:

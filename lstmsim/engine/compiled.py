@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding
+from lstmsim.arrays import real_array
 from lstmsim.engine import c, lanes
 from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Derivative, Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -126,12 +127,12 @@ class Compiled:
             self._engine = Kernels(graph, schedule, self._store, self._form)
         else:
             self._engine = Interpreter(graph, schedule, self._store)
-
-    @cached_property
-    def _plain_input(self) -> str | None:
-        """The only source's name, where kernels take an array without further ado."""
-        plain = isinstance(self._engine, Kernels) and len(self.graph.sources) == 1
-        return next(iter(self.graph.sources)) if plain and self.graph.outputs else None
+        # The name and width of the only source, where kernels take an array as it is.
+        plain = engine == "numba" and len(graph.sources) == 1 and graph.outputs
+        self._plain_input, self._plain_width = next(iter(graph.sources.items()), ("", 0))
+        if not plain:
+            self._plain_width = -1
+        self._plain_sample = (self._plain_width,)
 
     @cached_property
     def _stepper(self) -> Stepper:
@@ -252,10 +253,15 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError, NonFiniteSignalError
             As `run`.
         """
-        if state is None and type(u) is np.ndarray and self._plain_input is not None:
-            y = self._quick(u)
-            if y is not None:
-                return y
+        if state is None and self._is_plain(u):
+            engine = self._engine
+            assert isinstance(engine, Kernels)
+            if len(u) <= engine.longest:
+                self._watch.refresh(self._store)
+                y = engine.outputs({self._plain_input: u})
+                # A NaN or an infinity among them makes their sum one.
+                if math.isfinite(np.add.reduce(y, axis=None)):
+                    return y
         self._check_outputs()
         given = self._sequences(u)
         found, _ = self._signals(given, self._states(state, given), self.graph.outputs)
@@ -264,22 +270,19 @@ class Compiled:
             self.run(u, state=state)  # names the block and the sample
         return y
 
-    def _quick(self, u: Array) -> Array | None:
-        """Return the outputs for an array that fits, if they are finite.
+    def _is_plain(self, u: Any) -> TypeGuard[Array]:
+        """Whether kernels take an input as it is.
 
-        What else there is to say of an input or a result, the long way says.
+        What there is to say of another, or of one that makes a result that is not finite, the
+        long way says.
         """
-        engine, name = self._engine, self._plain_input
-        assert isinstance(engine, Kernels)
-        assert name is not None
-        if u.ndim != 2 or u.dtype.kind != "f" or u.shape[1] != self.graph.sources[name]:
-            return None
-        if not 0 < len(u) <= engine.longest:
-            return None
-        self._watch.refresh(self._store)
-        y = engine.outputs({name: u})
-        # A NaN or an infinity among them makes their sum one.
-        return y if math.isfinite(np.add.reduce(y, axis=None)) else None
+        return (
+            type(u) is np.ndarray
+            and u.ndim == 2
+            and u.dtype.kind == "f"
+            and u.shape[1] == self._plain_width
+            and u.shape[0] > 0
+        )
 
     def step(
         self, u: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None = None
@@ -305,8 +308,9 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError
             As `run`.
         """
-        if state is not None and type(u) is np.ndarray and self._plain_input is not None:
-            self._watch.refresh(self._store)
+        if state is not None and type(u) is np.ndarray and u.shape == self._plain_sample:
+            if not self._watch.unchanged():
+                self._watch.refresh(self._store)
             found = self._stepper(u, state)
             if found is not None:
                 return found
@@ -382,7 +386,11 @@ class Compiled:
         stored for chunks of 16 MiB, and the states at the chunks' borders besides.
         """
         self._check_outputs()
-        given = self._sequences(u)
+        if state is None and self._is_plain(u):
+            self._watch.refresh(self._store)
+            given = Sequences([{self._plain_input: u}], len(u), False)
+        else:
+            given = self._sequences(u)
         begin = self._states(state, given)
         shape = (given.samples, sum(self._widths[name] for name in self.graph.outputs))
         whole = (len(given.inputs), *shape) if given.batched else shape
@@ -396,8 +404,8 @@ class Compiled:
 
         def one(k: int) -> Gradient:
             def derivative(y: Array, part: slice) -> tuple[float, Array]:
-                if not np.isfinite(y).all():
-                    self.run(u, state=state)  # names the block and the sample
+                if not math.isfinite(np.add.reduce(y, axis=None)):
+                    self.run(u, state=state)  # names the block and the sample, if there is one
                 if bars is not None:
                     return 0.0, bars[k, part]
                 assert aims is not None
@@ -407,6 +415,8 @@ class Compiled:
 
         found = self._each(one, len(given.inputs))
         value += sum(part.loss for part in found)
+        if not math.isfinite(value):
+            real_array(target, "the target")  # says where it is not finite
         return value, self._labelled(found, given.batched, state is not None)
 
     def _gradient(

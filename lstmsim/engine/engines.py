@@ -19,7 +19,7 @@ from lstmsim.engine.backward import Backward
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.packing import Store
 from lstmsim.engine.program import Program
-from lstmsim.engine.schedule import Schedule, Stage
+from lstmsim.engine.schedule import Schedule
 from lstmsim.engine.tape import Tape
 
 Array = npt.NDArray[Any]
@@ -136,11 +136,8 @@ class Kernels:
         self.program = Program(graph, schedule, store.values.dtype, form, graph.outputs)
         self.packed = self.program.pack(store)
         self._ready: dict[tuple[int, str, bool], list[Any]] = {}
-
-    @property
-    def longest(self) -> int:
-        """How many samples are computed in one go if only the outputs are wanted."""
-        return self._chunk("outputs")
+        #: How many samples are computed in one go if only the outputs are wanted.
+        self.longest = self._chunk("outputs")
 
     def _chunk(self, kept: str) -> int:
         return max(FEWEST_SAMPLES, CHUNK_BYTES[kept] // self.program.row_bytes(kept))
@@ -191,9 +188,12 @@ class Kernels:
     def outputs(self, inputs: Arrays) -> Array:
         """Return the outputs of one chunk, run from the delays' own states."""
         samples = len(next(iter(inputs.values())))
-        with self.tape(samples, "outputs") as tape:
-            tape.forward(inputs)
-            return self._collected(tape)
+        key = (samples, "outputs", False)
+        tape = self._take(key) or Tape(self.program, self.packed, samples, "outputs")
+        tape.forward(inputs)
+        y = self._collected(tape)
+        self._give_back(key, tape)
+        return y
 
     def _collected(self, tape: Tape) -> Array:
         names = self.graph.outputs
@@ -242,7 +242,8 @@ class Kernels:
                 borders.append(tape.finals())
         loss, gradient, following = 0.0, np.zeros_like(self.store.values), dict[str, Array]()
         delays = {node.block for node in self.graph.delays.values()}
-        by_inputs = {n: np.empty_like(u) for n, u in inputs.items()} if wrt_input else {}
+        dtype = self.program.dtype
+        by_inputs = {n: np.empty(u.shape, dtype) for n, u in inputs.items()} if wrt_input else {}
         finals: dict[str, Array] | None = None
         for part, begin in zip(reversed(parts), reversed(borders), strict=True):
             with self.backward(part.stop - part.start, wrt_input) as back:
@@ -266,13 +267,6 @@ class Kernels:
 
 def _parts(count: int, size: int) -> list[slice]:
     return [slice(k, min(k + size, count)) for k in range(0, count, size)]
-
-
-def one_stage(schedule: Schedule) -> Schedule:
-    """Return the schedule of a single sample: all nodes are computed one after the other."""
-    nodes = [node for stage in schedule.stages for node in stage.nodes]
-    first = [node for node in nodes if node.op.name == "delay"]
-    return Schedule((Stage(True, (*first, *(n for n in nodes if n.op.name != "delay"))),))
 
 
 def side_by_side(signals: Arrays, graph: Graph) -> Array:

@@ -55,17 +55,8 @@ class Program:
                     tuple(plan_stack(s, n, self.sizes) for s, n in stacks_of(stage.nodes).items())
                 )
         self._kernels: dict[str, Callable[..., None]] = {}
+        self.product, self.collect = self.kernel(PRODUCT), self.kernel(COLLECT)
         self._numbers: dict[Any, Array] = {}
-
-    @property
-    def product(self) -> Callable[..., None]:
-        """The kernel of products with few columns."""
-        return self.kernel(PRODUCT)
-
-    @property
-    def collect(self) -> Callable[..., None]:
-        """The kernel that copies a signal out of a buffer."""
-        return self.kernel(COLLECT)
 
     def kernel(self, text: str) -> Callable[..., None]:
         """Return the compiled kernel of a text."""

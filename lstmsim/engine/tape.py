@@ -18,7 +18,6 @@ from lstmsim.engine.interpreter import Signals, settings_of
 from lstmsim.engine.packing import FEW_COLUMNS, Packed, aligned
 from lstmsim.engine.plan import External, LoopPlan, Stack
 from lstmsim.engine.program import Program
-from lstmsim.engine.vocabulary import COLLECT
 
 Array = npt.NDArray[Any]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -83,11 +82,16 @@ class Tape:
         self._homes: dict[str, Home] = {}
         self._values: Signals = {}
         self.calls: list[Call] = []
+        self._places: dict[str, Array] = {}
         self._begun_with = -1  # the version of the parameters whose initial states are in place
+        direct = {n for plan in program.plans if isinstance(plan, LoopPlan) for n in plan.ext}
         for name, width in program.graph.sources.items():
-            flat = aligned(samples * width, program.dtype)
-            self.inputs[name] = flat.reshape(samples, width)
-            self._homes[name] = Home(flat, 0, width)
+            # What a loop reads itself it reads in whole vectors.
+            row = program.sizes.padded(width) if name in direct else width
+            flat = aligned(samples * row, program.dtype)
+            flat[:] = 0
+            self._homes[name] = Home(flat, 0, row)
+            self.inputs[name] = self._homes[name].view(samples, width)
         for number, plan in enumerate(program.plans):
             data = packed.stages[number]
             if isinstance(plan, LoopPlan):
@@ -134,8 +138,9 @@ class Tape:
             out[...] = self.signal(name)
         else:
             flat, at, row = self._homes[name]
-            numbers = np.array((*out.shape, at, row), np.int64)
-            self.program.kernel(COLLECT)(flat, out.reshape(-1), numbers)
+            if name not in self._places:
+                self._places[name] = np.array((*out.shape, at, row), np.int64)
+            self.program.collect(flat, out.reshape(-1), self._places[name])
         return out
 
     def finals(self) -> dict[str, Array]:

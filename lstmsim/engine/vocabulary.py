@@ -49,6 +49,45 @@ def product(u, w, out, o):
             store(out, k * out_row + at + b * LANES, total)
 """
 
+
+def _outer() -> str:
+    """Return the kernel of Σ ȳ xᵀ over the samples, out[j] = Σ bar[k, at:] x[k, j].
+
+    A pass over the samples is for four vectors of ȳ and four elements of x, or one where there
+    are no four more, so that the sums stay in registers.
+    """
+    lines = [
+        "def outer(bar, x, out, o):",
+        "    samples, bar_at, bar_row, blocks = o[0], o[1], o[2], o[3]",
+        "    x_at, x_row, columns = o[4], o[5], o[6]",
+    ]
+    for vectors in (4, 1):
+        first = "0" if vectors == 4 else "blocks & -4"
+        end = "blocks & -4" if vectors == 4 else "blocks"
+        lines.append(f"    for b in range({first}, {end}, {vectors}):")
+        for elements in (4, 1):
+            first = "0" if elements == 4 else "columns & -4"
+            end = "columns & -4" if elements == 4 else "columns"
+            lines.append(f"        for j in range({first}, {end}, {elements}):")
+            lines.extend("            " + line for line in _outer_pass(vectors, elements))
+    return "\n".join(lines) + "\n"
+
+
+def _outer_pass(vectors: int, elements: int) -> list[str]:
+    sums = [(c, b) for c in range(elements) for b in range(vectors)]
+    return [
+        *(f"t{c}{b} = zero(out)" for c, b in sums),
+        "for k in range(samples):",
+        "    p, q = bar_at + k * bar_row + b * LANES, x_at + k * x_row + j",
+        *(f"    y{b} = load(bar, p + {b} * LANES)" for b in range(vectors)),
+        *(f"    s{c} = splat(x, q + {c})" for c in range(elements)),
+        *(f"    t{c}{b} = fma(y{b}, s{c}, t{c}{b})" for c, b in sums),
+        *(f"store(out, ((j + {c}) * blocks + b + {b}) * LANES, t{c}{b})" for c, b in sums),
+    ]
+
+
+OUTER = _outer()
+
 #: A signal of a buffer's rows, copied into an array of its own.
 COLLECT = """
 def collect(source, out, o):

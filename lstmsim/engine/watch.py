@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import getitem, is_
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -32,37 +32,42 @@ class Watch:
 
     def __init__(self, diagram: BlockDiagram, graph: Graph) -> None:
         self.diagram, self.graph = diagram, graph
-        self._structure = (len(diagram.blocklist), len(diagram.wirelist))
-        self._look()
-
-    def _look(self) -> None:
-        seen = [
-            (block, name, block.__dict__[name])
-            for block in self.diagram.blocklist
+        self._blocklist, self._wirelist = diagram.blocklist, diagram.wirelist
+        self._blocks_seen, self._wires_seen = len(self._blocklist), len(self._wirelist)
+        self._blocks = [
+            (block, name)
+            for block in diagram.blocklist
             if not isinstance(block, FromWorkspace | ToWorkspace)
             for name in _ATTRIBUTES
             if name in block.__dict__
         ]
-        self._seen = seen
         # Three lists, which are compared without a step in Python for each.
-        self._dicts = [block.__dict__ for block, _, _ in seen]
-        self._names = [name for _, name, _ in seen]
-        self._values = [value for _, _, value in seen]
-        self._contents = [
-            (value, value.tobytes())
-            for value in self._values
-            if isinstance(value, np.ndarray) and value.flags.writeable
-        ]
+        self._dicts = [block.__dict__ for block, _ in self._blocks]
+        self._names = [name for _, name in self._blocks]
+        self._values = list(map(getitem, self._dicts, self._names))
+        #: What arrays held that can be written to, by their place in the lists.
+        self._contents: dict[int, bytes] = {}
+        for k, value in enumerate(self._values):
+            self._keep(k, value)
+
+    def _keep(self, k: int, value: Any) -> None:
+        self._values[k] = value
+        self._contents.pop(k, None)
+        if isinstance(value, np.ndarray) and value.flags.writeable:
+            self._contents[k] = value.tobytes()
 
     def unchanged(self) -> bool:
         """Whether blocks' attributes are the objects, and hold the numbers, last seen."""
-        if not all(map(is_, map(getitem, self._dicts, self._names), self._values)):
-            return False
-        for value, content in self._contents:
-            if value.tobytes() != content:
+        try:
+            # Lists compare their elements by identity first: arrays are not looked into.
+            if list(map(getitem, self._dicts, self._names)) != self._values:
                 return False
-        diagram = self.diagram
-        return (len(diagram.blocklist), len(diagram.wirelist)) == self._structure
+        except ValueError:  # another array, which does not say whether it is equal
+            return False
+        for k, content in self._contents.items():
+            if self._values[k].tobytes() != content:
+                return False
+        return len(self._blocklist) == self._blocks_seen and len(self._wirelist) == self._wires_seen
 
     def refresh(self, store: Store) -> None:
         """Take over numbers that were replaced, or changed in place.
@@ -74,24 +79,21 @@ class Watch:
         """
         if self.unchanged():
             return
-        found = (len(self.diagram.blocklist), len(self.diagram.wirelist))
-        if found != self._structure:
+        found = (len(self._blocklist), len(self._wirelist))
+        if found != (self._blocks_seen, self._wires_seen):
             raise DiagramError(
                 "the diagram was changed after it was compiled",
                 where="the compiled diagram",
                 given=f"{found[0]} blocks and {found[1]} wires",
-                expected=f"{self._structure[0]} blocks and {self._structure[1]} wires",
+                expected=f"{self._blocks_seen} blocks and {self._wires_seen} wires",
                 mend="compile it again",
             )
-        in_place = [value for value, content in self._contents if value.tobytes() != content]
-        changed: list[tuple[Any, str, Any]] = [
-            (block, name, value)
-            for block, name, value in self._seen
-            if block.__dict__.get(name) is not value or any(value is other for other in in_place)
-        ]
+        values = list(map(getitem, self._dicts, self._names))
+        changed = [k for k, value in enumerate(values) if value is not self._values[k]]
+        changed += [k for k, held in self._contents.items() if self._values[k].tobytes() != held]
         only_numbers = all(
-            name in _NUMBERS and np.shape(getattr(block, name)) == np.shape(value)
-            for block, name, value in changed
+            self._names[k] in _NUMBERS and np.shape(values[k]) == np.shape(self._values[k])
+            for k in changed
         )
         if not only_numbers and lower(self.diagram) != self.graph:
             raise DiagramError(
@@ -101,5 +103,6 @@ class Watch:
                 expected="new numbers in parameters of the same shapes",
                 mend="compile it again",
             )
-        store.set(parameters({block for block, _, _ in changed}))
-        self._look()
+        store.set(parameters({self._blocks[k][0] for k in changed}))
+        for k in changed:
+            self._keep(k, values[k])
