@@ -94,7 +94,8 @@ class Program:
         elements = sum(self.sizes.widths[name] for name in self.graph.sources)
         for plan, stage in zip(self.plans, self.schedule.stages, strict=True):
             if isinstance(plan, LoopPlan):
-                elements += plan.rows[kept] + plan.rows["ext"] + gradient * plan.rows["bar"]
+                elements += plan.rows[kept] + gradient * plan.rows["bar"]
             else:
-                elements += sum(node.width for node in stage.nodes) * (1 + gradient)
+                widths = (node.width for node in stage.nodes if node.op.name != "constant")
+                elements += sum(map(self.sizes.padded, widths)) * (1 + gradient)
         return int(elements * self.dtype.itemsize)

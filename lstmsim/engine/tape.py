@@ -139,7 +139,8 @@ class Tape:
         else:
             flat, at, row = self._homes[name]
             if name not in self._places:
-                self._places[name] = np.array((*out.shape, at, row), np.int64)
+                blocks = self.program.sizes.padded(out.shape[1]) // self.program.sizes.lanes
+                self._places[name] = np.array((*out.shape, at, row, blocks), np.int64)
             self.program.collect(flat, out.reshape(-1), self._places[name])
         return out
 

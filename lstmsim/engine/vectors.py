@@ -100,6 +100,16 @@ class _Build:
             value = self.fma(value, x, self.constant(coefficient))
         return value
 
+    def pairwise(self, x: Any, coefficients: tuple[float, ...]) -> Any:
+        """Return a polynomial in x² whose coefficients are linear: fewer steps one on another."""
+        square = self.mul(x, x)
+        pairs = zip(coefficients[::2], coefficients[1::2], strict=True)
+        linear = [self.fma(x, self.constant(a), self.constant(b)) for a, b in pairs]
+        value = linear[0]
+        for pair in linear[1:]:
+            value = self.fma(value, square, pair)
+        return value
+
     def exp(self, x: Any) -> Any:
         low, high = (-87.0, 88.0) if self.single else (-708.0, 709.0)
         for bound, comparison in ((self.constant(low), "<"), (self.constant(high), ">")):
@@ -111,7 +121,7 @@ class _Build:
         if self.single:
             r = self.fma(n, self.constant(-0.693359375), x)
             r = self.fma(n, self.constant(2.12194440e-4), r)
-            p = self.polynomial(
+            p = self.pairwise(
                 r,
                 (
                     1.9875691500e-4,

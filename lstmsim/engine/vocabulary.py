@@ -88,13 +88,20 @@ def _outer_pass(vectors: int, elements: int) -> list[str]:
 
 OUTER = _outer()
 
-#: A signal of a buffer's rows, copied into an array of its own.
+#: A signal of a buffer's rows, copied into an array of its own.  What a row's last vector writes
+#: too much the next row overwrites; the last rows go element by element.
 COLLECT = """
 def collect(source, out, o):
-    samples, width, at, row = o[0], o[1], o[2], o[3]
+    samples, width, at, row, blocks = o[0], o[1], o[2], o[3], o[4]
+    over = blocks * LANES
     for k in range(samples):
-        for j in range(width):
-            out[k * width + j] = source[at + k * row + j]
+        p, q = at + k * row, k * width
+        if q + over <= samples * width and p + over <= source.size:
+            for b in range(blocks):
+                store(out, q + b * LANES, load(source, p + b * LANES))
+        else:
+            for j in range(width):
+                out[q + j] = source[p + j]
 """
 
 
