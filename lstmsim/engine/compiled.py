@@ -391,7 +391,7 @@ class Compiled:
         else:
             given = self._sequences(u)
         begin = self._states(state, given)
-        shape = (given.samples, sum(self._widths[name] for name in self.graph.outputs))
+        shape = (given.samples, self._output_width)
         whole = (len(given.inputs), *shape) if given.batched else shape
         aim = check_loss(loss, target, whole, self.dtype)
         value, bars = 0.0, None
@@ -454,6 +454,10 @@ class Compiled:
         """The signals' widths, in the order of the diagram's blocks."""
         found = {name: node.width for name, node in self.graph.nodes.items()} | self.graph.sources
         return {name: found[name] for name in signal_ports(self.diagram)}
+
+    @cached_property
+    def _output_width(self) -> int:
+        return sum(self._widths[name] for name in self.graph.outputs)
 
     @cached_property
     def _drivers(self) -> dict[str, str]:

@@ -137,6 +137,8 @@ class Kernels:
         self.packed = self.program.pack(store)
         self._ready: dict[tuple[int, str, bool], list[Any]] = {}
         self._longest = self._chunk("outputs")
+        self._stored_bytes = self.program.row_bytes("gradient", True)
+        self._delays = [node.block for node in graph.delays.values()]
 
     def _chunk(self, kept: str) -> int:
         return max(FEWEST_SAMPLES, CHUNK_BYTES[kept] // self.program.row_bytes(kept))
@@ -234,15 +236,15 @@ class Kernels:
         last chunk to the first: each is run again from its border, and then backwards.
         """
         if recompute is None:
-            recompute = count * self.program.row_bytes("gradient", True) > STORED_BYTES
+            recompute = count * self._stored_bytes > STORED_BYTES
         parts = _parts(count, self._chunk("gradient") if recompute else count)
         borders = [states]
         for part in parts[:-1]:
             with self.tape(part.stop - part.start, "outputs") as tape:
                 tape.forward({n: u[part] for n, u in inputs.items()}, borders[-1])
                 borders.append(tape.finals())
-        loss, gradient, following = 0.0, np.zeros_like(self.store.values), dict[str, Array]()
-        delays = {node.block for node in self.graph.delays.values()}
+        loss, following = 0.0, dict[str, Array]()
+        gradient: Array | None = None
         dtype = self.program.dtype
         by_inputs = {n: np.empty(u.shape, dtype) for n, u in inputs.items()} if wrt_input else {}
         finals: dict[str, Array] | None = None
@@ -254,15 +256,17 @@ class Kernels:
                 loss += own
                 for block, place in back.following.items():
                     place[:] = following.get(block, 0)
-                gradient += back(split(bar, self.graph))
+                own_gradient = back(split(bar, self.graph))
+                gradient = own_gradient.copy() if gradient is None else gradient + own_gradient
                 following = {n: v.copy() for n, v in back.states.items()}
                 for name, values in by_inputs.items():
                     values[part] = back.inputs[name]
             if part is not parts[0]:
                 # The state at a border is not a parameter: it came from the chunk before.
-                for block in delays:
+                for block in self._delays:
                     gradient[self.store.layout[block, "x0"][0]] = 0
         assert finals is not None
+        assert gradient is not None
         return Gradient(loss, gradient, following, by_inputs, finals)
 
 
@@ -278,6 +282,8 @@ def side_by_side(signals: Arrays, graph: Graph) -> Array:
 
 def split(bar: Array, graph: Graph) -> dict[str, Array]:
     """Return the columns of an array by the outputs that they belong to."""
+    if len(graph.outputs) == 1:
+        return {graph.outputs[0]: bar}
     found, at = {}, 0
     for name in graph.outputs:
         width = graph.nodes[name].width if name in graph.nodes else graph.sources[name]
