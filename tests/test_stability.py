@@ -383,7 +383,7 @@ def test_a_forget_gate_that_is_shut_is_seen_by_interval_bounds_alone() -> None:
     for condition in ("ISS", "δISS"):
         norm, interval = (one(report, kind, condition) for kind in ("norm", "interval"))
         assert not norm.holds
-        assert norm.largest_term == "forget gate's bound f̄ = 1"
+        assert norm.largest_term == "forget gate f̄ = 1"
         assert interval.holds
         assert dict(interval.terms)["f"] < 1e-40
 

@@ -169,9 +169,10 @@ def _norm(weight: FloatArray, R: FloatArray, scale: FloatArray) -> float:
 
 def _words(term: str, layer: LSTM, bounds: Bounds, scale: FloatArray) -> str:
     if term == "f":
-        return f"forget gate's bound f̄ = {np.max(bounds.f):.4g}"
+        return f"forget gate f̄ = {np.max(bounds.f):.4g}"
     gate = term[1]
     norm = _norm(np.ones(layer.n_units), layer.gate(gate)[1], scale)
     symbol = f"‖R_{gate}‖₂" if np.ptp(scale) == 0 else f"‖P R_{gate} P⁻¹‖₂"
-    cell = f", c̄ = {np.max(bounds.c):.3g}" if gate == "f" else ""  # which it is multiplied by
-    return f"{symbol} = {norm:.4g}{cell}"
+    if gate == "f":  # it moves the gate of a cell state as large as its bound
+        return f"{symbol}·c̄ = {norm * np.max(bounds.c):.4g}"
+    return f"{symbol} = {norm:.4g}"
