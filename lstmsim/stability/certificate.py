@@ -88,8 +88,8 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     ``interval``: unit by unit and with the bias's sign, f̄_j = σ(Σ|W_f|ū + Σ|R_f|h̄ + b_f,j);
     slopes at the point of the interval where they are largest; norms of the rows' weights
     with the matrix, as ‖diag(ī)R_g‖; and h̄ the smallest of boxes |h| ≤ ō tanh c̄, |c| ≤ c̄,
-    each found from the one before and each entered and not left.  ``scaled``: the same in
-    the norm ‖P·‖ with a diagonal P that makes ‖P R_g P⁻¹‖ small, which serves as well: P
+    each found from the one before; none is left, and each is come close to.  ``scaled``: the same
+    in the norm ‖P·‖ with a diagonal P that makes ‖P R_g P⁻¹‖ small, which serves as well: P
     commutes with all that is done element by element, and only C grows, by P's condition number.
     ``interval`` is never worse than ``norm``; ``scaled`` is left out where it would be the same.
     A layer is certified if a condition holds under one of the three.
