@@ -26,6 +26,7 @@ from lstmsim.plotting import plot_difference as plot_difference
 from lstmsim.plotting import save_plot as save_plot
 from lstmsim.simulate import reference as reference
 from lstmsim.simulate import simulate as simulate
+from lstmsim.stability import stability as stability
 from lstmsim.tracefiles import load_traces as load_traces
 from lstmsim.tracefiles import save_traces as save_traces
 from lstmsim.workspaces import load_input as load_input

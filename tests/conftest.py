@@ -24,6 +24,7 @@ from bdsim.blockdiagram import BlockDiagram
 import lstmsim as ls
 from lstmsim.demo import run_demo, save_demo
 from lstmsim.traces import dataset
+from tests.engines import ENGINES, Simulate, mark_deviations, on_engine
 
 mpl.use("Agg")
 
@@ -96,6 +97,23 @@ def made(signals: dict[str, npt.NDArray[Any]], **finals: npt.NDArray[Any]) -> xr
     """Return traces of arrays, each signal with a dimension of its own."""
     dimensions = {name: f"{name}_element" for name in [*signals, *finals]}
     return dataset(signals, dimensions, finals=finals, Ts=0.1, engine="a test")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what an engine is known not to do."""
+    mark_deviations(items)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """An engine's name: a test with it runs on all of them."""
+    return str(request.param)
+
+
+@pytest.fixture
+def simulate(engine: str, monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """`lstmsim.simulate` on each engine in turn."""
+    return on_engine(engine, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from lstmsim.checker import CheckReport
 from lstmsim.errors import InvalidValueError
 from lstmsim.networks import GATES
 from tests.conftest import Case, case, random_input, random_network
+from tests.engines import Simulate
 
 SIZES = [(1, 1, 1), (2, 1, 3), (5, 4, 2), (20, 3, 1)]  # units, inputs, outputs
 sizes = pytest.mark.parametrize(("units", "inputs", "outputs"), SIZES)
@@ -34,13 +35,14 @@ def misses(report: CheckReport) -> dict[str, int | None]:
 
 
 @sizes
-def test_a_right_network_is_ok(units: int, inputs: int, outputs: int) -> None:
+def test_a_right_network_is_ok(simulate: Simulate, units: int, inputs: int, outputs: int) -> None:
     network = network_of(units, inputs, outputs)
-    right = case(network, random_input(network, 30))
-    report = ls.check(right.traces, right.expected, diagram=right.diagram)
+    u, diagram = random_input(network, 30), ls.build(network)
+    traces = simulate(diagram, u)
+    report = ls.check(traces, ls.reference(network, u, dtype="float32"), diagram=diagram)
     assert report.ok, report.summary
     assert (report.one_step_ok, report.growth) == (None, None)
-    exact = ls.check(right.traces, ls.reference(network, right.u), atol=1e-12, rtol=1e-12)
+    exact = ls.check(traces, ls.reference(network, u), atol=1e-12, rtol=1e-12)
     assert exact.ok, exact.summary
 
 
@@ -104,31 +106,33 @@ def test_one_number_of_the_head_changed_by_a_thousandth_is_caught(
 
 @sizes
 def test_an_input_whose_first_sample_is_dropped_is_caught(
-    units: int, inputs: int, outputs: int
+    simulate: Simulate, units: int, inputs: int, outputs: int
 ) -> None:
     network = network_of(units, inputs, outputs)
     u = random_input(network, 12)
-    dropped = ls.simulate(ls.build(network), u[1:])
+    dropped = simulate(ls.build(network), u[1:])
     expected = ls.reference(network, u, dtype="float32").isel(time=slice(11))
     caught = misses(ls.check(dropped, expected))
     assert caught["y"] == caught["u"] == caught["c"] == 0, caught
     # With the states of the sample before it, the rest is the same: nothing else differs.
-    first = ls.simulate(ls.build(network), u[:1])
-    rest = ls.simulate(ls.build(network), u[1:], state=first)
+    first = simulate(ls.build(network), u[:1])
+    rest = simulate(ls.build(network), u[1:], state=first)
     full = ls.reference(network, u, dtype="float32").isel(time=slice(1, None))
     assert ls.check(rest, full).ok
 
 
 @sizes
 @pytest.mark.parametrize("late", ["input", "output", "traces"])
-def test_a_delay_of_one_sample_is_caught(units: int, inputs: int, outputs: int, late: str) -> None:
+def test_a_delay_of_one_sample_is_caught(
+    simulate: Simulate, units: int, inputs: int, outputs: int, late: str
+) -> None:
     network = network_of(units, inputs, outputs)
     u = random_input(network, 12)
     expected = ls.reference(network, u, dtype="float32")
     if late == "input":
-        traces = ls.simulate(ls.build(network), np.vstack([np.zeros((1, inputs)), u[:-1]]))
+        traces = simulate(ls.build(network), np.vstack([np.zeros((1, inputs)), u[:-1]]))
     else:
-        traces = ls.simulate(ls.build(network), u)
+        traces = simulate(ls.build(network), u)
         delayed = traces[["y"]] if late == "output" else traces
         shifted = delayed.shift(time=1, fill_value=0.0)
         traces = traces.assign({name: shifted[name] for name in shifted.data_vars})
@@ -138,14 +142,14 @@ def test_a_delay_of_one_sample_is_caught(units: int, inputs: int, outputs: int, 
     assert late != "output" or set(caught) == {"y"}
 
 
-def test_a_stack_s_second_layer_is_checked_too(stacked: Case) -> None:
+def test_a_stack_s_second_layer_is_checked_too(simulate: Simulate, stacked: Case) -> None:
     first, second, head = stacked.network.layers
     assert isinstance(second, ls.LSTM)
     R = np.array(second.R)
     R[-1, 0] += 1e-3
     wrong = ls.LSTM(second.W, R, second.b, h0=second.h0, c0=second.c0)
     diagram = ls.build(ls.Network([first, wrong, head], Ts=0.1))
-    report = ls.check(ls.simulate(diagram, stacked.u), stacked.expected)
+    report = ls.check(simulate(diagram, stacked.u), stacked.expected)
     caught = misses(report)
     assert "lstm2.Ro" in caught
     assert not any(name.startswith("lstm1.") for name in caught), caught
@@ -175,12 +179,12 @@ def test_a_chaotic_network_parts_but_is_right_one_step_ahead(chaotic: Case) -> N
 
 @pytest.mark.parametrize("name", ["W", "R", "b"])
 def test_a_chaotic_network_with_one_wrong_weight_is_wrong_one_step_ahead(
-    chaotic: Case, name: str
+    simulate: Simulate, chaotic: Case, name: str
 ) -> None:
     changed = np.array(getattr(chaotic.network.recurrent[0], name))
     changed.reshape(-1)[7] += 1e-3
     diagram = ls.build(with_layer(chaotic.network, **{name: changed}))
-    report = ls.check(ls.simulate(diagram, chaotic.u), chaotic.expected, diagram=diagram)
+    report = ls.check(simulate(diagram, chaotic.u), chaotic.expected, diagram=diagram)
     assert (report.ok, report.one_step_ok) == (False, False)
     assert "does not compute the same" in report.summary
 
@@ -199,19 +203,19 @@ def test_a_chaotic_network_with_one_wrong_weight_is_wrong_one_step_ahead(
     ],
 )
 def test_no_right_network_is_suspected_for_its_rounding(
-    units: int, inputs: int, scale: float, seed: int
+    simulate: Simulate, units: int, inputs: int, scale: float, seed: int
 ) -> None:
     network = random_network(units, inputs=inputs, scale=scale, seed=seed)
     u = random_input(network, 100 if units == 100 else 200, seed + 100)
     expected = ls.reference(network, u, dtype="float32")
     diagram = ls.build(network)
-    report = ls.check(ls.simulate(diagram, u), expected, diagram=diagram)
+    report = ls.check(simulate(diagram, u), expected, diagram=diagram)
     # Whether rounding alone exceeds the tolerance is a matter of the machine's BLAS.
     assert report.ok or report.one_step_ok is True
     R = np.array(network.recurrent[0].R)
     R[-1, -1] += 1e-3
     wrong = ls.build(with_layer(network, R=R))
-    report = ls.check(ls.simulate(wrong, u), expected, diagram=wrong)
+    report = ls.check(simulate(wrong, u), expected, diagram=wrong)
     assert report.one_step_ok is False
 
 
@@ -222,12 +226,12 @@ def test_a_batch_is_not_looked_at_one_step_ahead() -> None:
         ls.check(batch * 1.1, batch, diagram=ls.build(network))
 
 
-def test_one_step_ahead_leaves_the_diagram_as_it_was(chaotic: Case) -> None:
+def test_one_step_ahead_leaves_the_diagram_as_it_was(simulate: Simulate, chaotic: Case) -> None:
+    before = simulate(chaotic.diagram, chaotic.u)
     ls.check(chaotic.traces, chaotic.expected, diagram=chaotic.diagram)
-    again = ls.simulate(chaotic.diagram, chaotic.u)
-    assert again.identical(chaotic.traces)
+    assert simulate(chaotic.diagram, chaotic.u).identical(before)
     with pytest.raises(InvalidValueError, match="the source has no values"):
-        ls.simulate(chaotic.diagram)
+        simulate(chaotic.diagram)
 
 
 def test_one_step_ahead_needs_the_states_of_the_expected_side(published: Case) -> None:

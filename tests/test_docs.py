@@ -48,6 +48,7 @@ PUBLIC_NAMES = [
     "save_plot",
     "save_traces",
     "simulate",
+    "stability",
 ]
 
 #: The order of a docstring's sections.

@@ -16,6 +16,7 @@ from lstmsim import host
 from lstmsim.errors import DiagramError, FileAccessError, InvalidValueError
 from lstmsim.models.catalogue import BLOCKS
 from tests.conftest import random_input, random_network, workspace_of
+from tests.engines import Simulate
 from tests.helpers import assert_same, diagram, refused, wire
 
 RNG = np.random.default_rng(11)
@@ -206,7 +207,9 @@ def as_rows(array: Any) -> Any:
 
 @pytest.mark.parametrize("shaped", [as_given, as_columns, as_rows])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_shipped_model_over_a_workspace_is_what_build_makes(size: Any, shaped: Any) -> None:
+def test_a_shipped_model_over_a_workspace_is_what_build_makes(
+    simulate: Simulate, size: Any, shaped: Any
+) -> None:
     network = random_network(**size)
     workspace = {name: shaped(array) for name, array in workspace_of(network).items()}
     name = "lstm_stacked" if len(network.recurrent) > 1 else "lstm_layer"
@@ -215,27 +218,29 @@ def test_a_shipped_model_over_a_workspace_is_what_build_makes(size: Any, shaped:
     assert [clock.T for clock in host.clocks(loaded)] == [network.Ts]
 
     u = random_input(network, 5)
-    expected, actual = ls.simulate(built, u), ls.simulate(loaded, u)
+    expected, actual = simulate(built, u), simulate(loaded, u)
     for signal in expected:
         assert_same(actual[signal].values, expected[signal].values, signal)
         assert actual[signal].dims == expected[signal].dims
 
 
-def test_a_model_whose_workspace_has_u_runs_with_it() -> None:
+def test_a_model_whose_workspace_has_u_runs_with_it(simulate: Simulate) -> None:
     network = random_network(3, inputs=4)
     u = random_input(network, 7)
     loaded = ls.load(ls.model_path("lstm_layer"), workspace_of(network) | {"u": u})
-    assert_same(ls.simulate(loaded).y.values, ls.simulate(ls.build(network), u).y.values, "y")
+    assert_same(simulate(loaded).y.values, simulate(ls.build(network), u).y.values, "y")
 
 
-def test_a_model_without_u_is_unbound_and_runs_with_what_simulate_is_given() -> None:
+def test_a_model_without_u_is_unbound_and_runs_with_what_simulate_is_given(
+    simulate: Simulate,
+) -> None:
     network = random_network(3, inputs=4)
     loaded = ls.load(ls.model_path("lstm_layer"), workspace_of(network))
     assert (loaded.blocknames["u"].values, loaded.blocknames["u"].width) == (None, 4)
     with refused(InvalidValueError, "block 'u' (FROMWORKSPACE)", "simulate(diagram, u)"):
-        ls.simulate(loaded)
+        simulate(loaded)
     u = random_input(network, 7)
-    assert_same(ls.simulate(loaded, u).y.values, ls.simulate(ls.build(network), u).y.values, "y")
+    assert_same(simulate(loaded, u).y.values, simulate(ls.build(network), u).y.values, "y")
 
 
 def test_the_shipped_models_are_what_the_tool_writes(

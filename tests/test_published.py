@@ -8,6 +8,7 @@ import pytest
 import lstmsim as ls
 from lstmsim.errors import InvalidValueError
 from lstmsim.published.random import MatlabRandom
+from tests.engines import Simulate
 
 
 def test_rand_gives_the_published_numbers() -> None:
@@ -60,15 +61,15 @@ def test_a_seed_out_of_range_is_refused(seed: object) -> None:
         MatlabRandom(seed)  # type: ignore[arg-type]
 
 
-def test_the_layer_prints_what_was_published() -> None:
+def test_the_layer_prints_what_was_published(simulate: Simulate) -> None:
     network, u = ls.published.layer_example()
-    y = ls.simulate(ls.build(network), u).y.values
+    y = simulate(ls.build(network), u).y.values
     np.testing.assert_array_equal(y[:5].round(4), ls.published.LAYER_OUTPUT)
 
 
-def test_single_and_double_precision_differ_as_much_as_published() -> None:
+def test_single_and_double_precision_differ_as_much_as_published(simulate: Simulate) -> None:
     network, u = ls.published.layer_example()
-    double = ls.simulate(ls.build(network), u)
+    double = simulate(ls.build(network), u)
     report = ls.check(double, ls.reference(network, u, dtype="float32"))
     norm = next(s.norm for s in report.signals if s.name == "y")
     # Published: 5.8006e-07; the last bits depend on the order of the sums.

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lstmsim as ls
+from tests.engines import Simulate
 
 
 def bounded_network(random: np.random.Generator, units: list[int], Ni: int, No: int) -> ls.Network:
@@ -48,12 +49,12 @@ def bounded_network(random: np.random.Generator, units: list[int], Ni: int, No: 
     T=st.integers(1, 100),
 )
 def test_every_signal_of_random_networks_equals_the_reference(
-    seed: int, units: list[int], Ni: int, No: int, T: int
+    simulate: Simulate, seed: int, units: list[int], Ni: int, No: int, T: int
 ) -> None:
     random = np.random.default_rng(seed)
     network = bounded_network(random, units, Ni, No)
     u = random.normal(size=(T, Ni))
-    traces = ls.simulate(ls.build(network), u)
+    traces = simulate(ls.build(network), u)
     double = ls.check(traces, ls.reference(network, u), atol=1e-12, rtol=1e-12)
     assert double.ok, f"{network}\n{double}"
     single = ls.check(traces, ls.reference(network, u, dtype="float32"))
@@ -111,8 +112,8 @@ def test_onnx_runtime_agrees_with_the_reference(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_long_run_is_still_exact() -> None:
+def test_a_long_run_is_still_exact(simulate: Simulate) -> None:
     network, _ = ls.published.layer_example()
     u = ls.published.MatlabRandom(2).randn(5000, 4)
-    report = ls.check(ls.simulate(ls.build(network), u), ls.reference(network, u), atol=1e-12)
+    report = ls.check(simulate(ls.build(network), u), ls.reference(network, u), atol=1e-12)
     assert report.ok, str(report)
