@@ -33,6 +33,8 @@ PUBLIC_NAMES = [
     "check",
     "compile",
     "errors",
+    "fixed_points",
+    "linearize",
     "load",
     "load_input",
     "load_traces",
