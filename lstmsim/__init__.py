@@ -17,6 +17,7 @@ from lstmsim.layers import build as build
 from lstmsim.layers import lstm_layer as lstm_layer
 from lstmsim.linearize import fixed_points as fixed_points
 from lstmsim.linearize import linearize as linearize
+from lstmsim.lyapunov import lyapunov as lyapunov
 from lstmsim.models import load as load
 from lstmsim.models import model_path as model_path
 from lstmsim.models import save as save

@@ -40,6 +40,7 @@ PUBLIC_NAMES = [
     "load_traces",
     "load_workspace",
     "lstm_layer",
+    "lyapunov",
     "model_path",
     "network_from_workspace",
     "plot",

@@ -42,8 +42,10 @@ def labels(widths: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(f"{name}[{j}]" for name, width in widths.items() for j in range(width))
 
 
-def jacobians(step: Step, signals: Signals, wanted: Iterable[str], cut: Iterable[str]) -> Composed:
-    """Return the Jacobians of some signals by what the delays and sources put out.
+def jacobians(
+    step: Step, signals: Signals, wanted: Iterable[str], seeds: Iterable[str]
+) -> Composed:
+    """Return the Jacobians of some signals by others, within one sample.
 
     Parameters
     ----------
@@ -53,19 +55,20 @@ def jacobians(step: Step, signals: Signals, wanted: Iterable[str], cut: Iterable
         All its signals, as `evaluate` returns them.
     wanted : iterable of str
         The signals to differentiate.
-    cut : iterable of str
-        Signals to differentiate by besides delays and sources: as if something were added to
-        each of them.
+    seeds : iterable of str
+        The signals to differentiate by: delays, sources, or others, as if something were added
+        to them.
 
     Returns
     -------
     dict of dict of Jacobian
         Pairs that do not depend on each other are left out.
     """
-    widths, cut = step.widths, set(cut)
-    seeds = [*step.states, *step.graph.sources]
-    found: Composed = {name: {name: identity(widths[name])} for name in seeds}
-    wanted = set(wanted)
+    widths, seeds, wanted = step.widths, set(seeds), set(wanted)
+    known = [*step.states, *step.graph.sources]
+    found: Composed = {
+        name: {name: identity(widths[name])} if name in seeds else {} for name in known
+    }
     last = {name: node.name for node in step.nodes for name in node.inputs}
     for node in step.nodes:
         parts = [found[name] for name in node.inputs]
@@ -79,11 +82,11 @@ def jacobians(step: Step, signals: Signals, wanted: Iterable[str], cut: Iterable
                 for seed, inner in part.items():
                     term = outer.after(inner.spread(node.width) if repeated else inner)
                     total[seed] = total[seed] + term if seed in total else term
-        if node.name in cut:
+        if node.name in seeds:
             total[node.name] = identity(node.width)
         found[node.name] = total
         for name in set(node.inputs):
-            if last[name] == node.name and name not in wanted and name not in seeds:
+            if last[name] == node.name and name not in wanted and name not in known:
                 del found[name]  # all that read it are done
     return {name: found[name] for name in wanted}
 
@@ -142,7 +145,7 @@ def state_space(
     drivers = {name: step.driver(name) for name in step.states}
     wanted = {*drivers.values(), *step.outputs}
     for part, now in chunks(signals, samples, max(step.widths.values())):
-        found = jacobians(step, now, wanted, ())
+        found = jacobians(step, now, wanted, [*step.states, *step.graph.sources])
         by_row = {f"next {name}": found[driver] for name, driver in drivers.items()}
         by_row |= {f"out {name}": found[name] for name in step.outputs}
         upper = {f"next {name}": width for name, width in states.items()}
@@ -159,6 +162,18 @@ def state_space(
     return StateSpace(
         A, B, C, D, labels(states), labels(inputs), labels(step.outputs) + labels(further)
     )
+
+
+def state_matrix(step: Step, signals: Signals, samples: int) -> Array:
+    """Return A alone, about every sample, (S, n, n)."""
+    n = sum(step.states.values())
+    A = np.zeros((samples, n, n))
+    drivers = {name: step.driver(name) for name in step.states}
+    for part, now in chunks(signals, samples, max(step.widths.values())):
+        found = jacobians(step, now, drivers.values(), step.states)
+        rows = {name: found[driver] for name, driver in drivers.items()}
+        _place(A[part], rows, step.states, step.states)
+    return A
 
 
 def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Array]:

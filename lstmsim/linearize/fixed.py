@@ -9,7 +9,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.blocks._signals import checked_count
 from lstmsim.errors import DiagramError
-from lstmsim.linearize.compose import nonsmooth, state_space
+from lstmsim.linearize.compose import nonsmooth, state_matrix
 from lstmsim.linearize.fixedreport import FixedPoint, FixedPoints
 from lstmsim.linearize.points import Sample, initial_states, input_sample
 from lstmsim.linearize.step import Array, Signals, Step, evaluate, next_states, step_of
@@ -152,7 +152,7 @@ def _newton_step(
 ) -> tuple[Array, Array, Array]:
     """Return one damped step from every row, the residuals there, and whether they are less."""
     signals = evaluate(step, _split(step, x) | dict(inputs))
-    matrix = state_space(step, signals, len(x)).A - np.eye(x.shape[1])
+    matrix = state_matrix(step, signals, len(x)) - np.eye(x.shape[1])
     usable = np.isfinite(matrix).all(axis=(1, 2))
     matrix[~usable] = np.eye(x.shape[1])
     try:
@@ -180,7 +180,7 @@ def _escaped(step: Step, inputs: Mapping[str, Array], x: Array) -> Array:
     escaped: Array = np.abs(x).max(axis=1) > _FAR
     if escaped.any():
         signals = evaluate(step, _split(step, x[escaped]) | dict(inputs))
-        matrix = state_space(step, signals, int(escaped.sum())).A - np.eye(x.shape[1])
+        matrix = state_matrix(step, signals, int(escaped.sum())) - np.eye(x.shape[1])
         finite = np.isfinite(matrix).all(axis=(1, 2))
         matrix[~finite] = 0
         escaped[escaped] = np.linalg.svd(matrix, compute_uv=False)[:, -1] <= _SINGULAR
@@ -200,7 +200,7 @@ def _distinct(x: Array, residuals: Array) -> list[tuple[Array, float]]:
 def _described(step: Step, inputs: Mapping[str, Array], x: Array, residual: float) -> FixedPoint:
     known = _split(step, x[None, :]) | dict(inputs)
     signals = evaluate(step, known)
-    eigenvalues = np.linalg.eigvals(state_space(step, signals, 1).A[0])
+    eigenvalues = np.linalg.eigvals(state_matrix(step, signals, 1)[0])
     eigenvalues = eigenvalues[np.argsort(-np.abs(eigenvalues), kind="stable")]
     radius = float(np.abs(eigenvalues[0]))
     stability = "stable" if radius < 1 - _MARGIN else "unstable"
