@@ -12,6 +12,8 @@ from lstmsim import published as published
 from lstmsim._version import __version__ as __version__
 from lstmsim.checker import check as check
 from lstmsim.engine.compiled import compile as compile
+from lstmsim.gains import gradient_flow as gradient_flow
+from lstmsim.gains import loop_gains as loop_gains
 from lstmsim.host import blockdiagram as blockdiagram
 from lstmsim.layers import build as build
 from lstmsim.layers import lstm_layer as lstm_layer
