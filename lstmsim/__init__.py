@@ -27,7 +27,11 @@ from lstmsim.networks import LSTM as LSTM
 from lstmsim.networks import Dense as Dense
 from lstmsim.networks import Network as Network
 from lstmsim.plotting import plot as plot
+from lstmsim.plotting import plot_attractor as plot_attractor
 from lstmsim.plotting import plot_difference as plot_difference
+from lstmsim.plotting import plot_gradient_flow as plot_gradient_flow
+from lstmsim.plotting import plot_loop_gains as plot_loop_gains
+from lstmsim.plotting import plot_lyapunov as plot_lyapunov
 from lstmsim.plotting import save_plot as save_plot
 from lstmsim.simulate import reference as reference
 from lstmsim.simulate import simulate as simulate

@@ -20,6 +20,7 @@ from lstmsim.errors import (
     ShapeError,
 )
 from lstmsim.lyapunov import spectrum
+from lstmsim.lyapunov.frames import Frame, factored
 from lstmsim.lyapunov.report import kaplan_yorke
 from tests.conftest import Case
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
@@ -170,6 +171,28 @@ def test_a_singular_jacobian_has_minus_infinity() -> None:
     assert np.isnan(found.standard_error[1:]).all()
     assert "2 directions of 3 are lost: −∞" in found.summary
     assert json.loads(found.to_json())["exponents"][1:] == [None, None]
+
+
+def test_what_is_lost_does_not_stand_in_front_of_what_is_left() -> None:
+    first = np.array([[0.0, 1.0], [0.0, 1.0]])  # maps the first of the frame's directions to zero
+    after = np.array([[1.0, 1.5], [0.5, 1.5]])  # eigenvalues 2.15 and 0.35
+    for frame in (np.eye(2), np.eye(2)[::-1]):
+        logs, end = factored(np.array([first] + [after] * 60), Frame.of(frame))
+        total = logs.sum(axis=0)
+        left = np.linalg.matrix_power(after, 60) @ first
+        assert np.isneginf(total).sum() == 1
+        assert_close(total.max(), np.log(np.linalg.norm(left, 2)), 1e-12)
+        assert end.alive == 1
+    assert_close(end.columns.T @ end.columns, np.eye(2), 1e-14)
+
+
+def test_a_chain_of_delays_loses_all() -> None:
+    shift = np.eye(4, k=-1)
+    logs, end = factored(np.array([shift] * 6), Frame.random(4))
+    assert_same(logs.sum(axis=0), np.full(4, -np.inf))
+    assert end.alive == 0
+    logs, end = factored(np.array([shift] * 2), Frame.random(4))
+    assert np.isneginf(logs.sum(axis=0)).sum() == 2
 
 
 def test_nothing_left_is_reported_too() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
-from scipy.linalg import lapack
 
 from lstmsim import binding
 from lstmsim.arrays import FloatArray, real_array
@@ -20,6 +19,7 @@ from lstmsim.errors import DiagramError, InvalidValueError, NonFiniteSignalError
 from lstmsim.linearize.compose import state_matrix
 from lstmsim.linearize.points import input_sample
 from lstmsim.linearize.step import Step, evaluate, step_of
+from lstmsim.lyapunov.frames import Frame, factored
 from lstmsim.lyapunov.report import LyapunovSpectrum
 
 DEFAULT_SAMPLES = 100_000
@@ -105,17 +105,17 @@ def lyapunov(
     inputs, samples = _inputs(step, u, samples, discard)
     n = sum(step.states.values())
     size = max(64, min(8192, _HELD // (n * n + sum(step.widths.values()))))
-    # A generic frame: one along the states might keep to directions that nothing mixes.
-    frame = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]
+    frame = Frame.random(n)
     points = min(_POINTS, samples)
     sums, counts = np.zeros((points, n)), np.zeros(points)
-    for first, matrices in _along(diagram, step, inputs, state, discard + samples, size):
-        logs, frame = _factored(matrices, frame)
-        numbers = np.arange(first, first + len(logs)) - discard
-        kept = numbers >= 0
-        bins = numbers[kept] * points // samples
-        np.add.at(sums, bins, logs[kept])
-        np.add.at(counts, bins, 1)
+    for first, matrices in _along(diagram, step, inputs, state, (discard, samples), size):
+        if first == discard:
+            frame = Frame.of(frame.columns)
+        logs, frame = factored(matrices, frame)
+        if first >= discard:
+            bins = (np.arange(first, first + len(logs)) - discard) * points // samples
+            np.add.at(sums, bins, logs)
+            np.add.at(counts, bins, 1)
     return _spectrum(sums, counts, discard, step.graph.Ts)
 
 
@@ -160,14 +160,18 @@ def _along(
     step: Step,
     inputs: Mapping[str, FloatArray],
     state: binding.State | None,
-    total: int,
+    lengths: tuple[int, int],
     size: int,
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield the number of a chunk's first sample, and the Jacobians of its samples."""
+    """Yield the number of a chunk's first sample, and the Jacobians of its samples.
+
+    A chunk ends where the first of the two lengths does.
+    """
     compiled = compile(diagram)
     names = list(step.states)
-    for first in range(0, total, size):
-        number = min(size, total - first)
+    discard, total = lengths[0], sum(lengths)
+    for first in [*range(0, discard, size), *range(discard, total, size)]:
+        number = min(size, (discard if first < discard else total) - first)
         u = {
             name: np.broadcast_to(rows, (number, rows.shape[1]))
             if len(rows) == 1
@@ -188,25 +192,6 @@ def _along(
         state = {name: run[f"{name}_final"].values for name in names}
         signals = evaluate(step, u | {name: run[name].values for name in names})
         yield first, state_matrix(step, signals, number)
-
-
-def _factored(matrices: FloatArray, frame: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return ln |R| of every sample's diagonal, and the last frame Q."""
-    n = frame.shape[0]
-    diagonals = np.empty((len(matrices), n))
-    largest = np.abs(matrices).max(axis=(1, 2))
-    for k, matrix in enumerate(matrices):
-        # LAPACK's own Householder factorization: NumPy's takes four times as long at this size.
-        packed, tau, _, _ = lapack.dgeqrf(matrix @ frame)
-        r = np.abs(packed.diagonal())
-        if r.min() <= 1e-10 * largest[k]:
-            # What is no larger than the rounding of its own column is zero.
-            column = np.linalg.norm(np.abs(matrix) @ np.abs(frame), axis=0)
-            r = np.where(r <= 4 * n * np.finfo(float).eps * column, 0, r)
-        diagonals[k] = r
-        frame, _, _ = lapack.dorgqr(packed, tau, overwrite_a=True)
-    with np.errstate(divide="ignore"):
-        return np.log(diagonals), frame
 
 
 def _spectrum(sums: FloatArray, counts: FloatArray, discarded: int, Ts: float) -> LyapunovSpectrum:
