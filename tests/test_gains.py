@@ -66,6 +66,19 @@ def test_the_whole_step_s_radius_and_singular_values(published: Case) -> None:
     assert_same(gains.time, published.traces.time)
 
 
+def test_a_point_on_a_kink_is_named_here_too() -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, 2.0, name="x")
+    bd.CLIP(-1.0, 2.0, name="limit")
+    wire(bd, "x -> limit", "limit -> x")
+    traces = ls.simulate(bd, samples=3)
+    for function in (ls.loop_gains, ls.gradient_flow):
+        with pytest.warns(UserWarning, match="block 'limit' at samples 0, 1, 2") as caught:
+            found = function(bd, traces)
+        assert caught[0].filename == __file__
+        assert found.attrs["nonsmooth"] == "block 'limit' at samples 0, 1, 2"
+
+
 def random_run(seed: int) -> tuple[Any, Any]:
     bd, u = random_diagram(seed)
     return bd, ls.simulate(bd, u, engine="numpy")
@@ -104,7 +117,9 @@ def test_one_sample_and_the_last_of_many_agree_on_any_diagram() -> None:
     worst = 0.0
     for seed in range(60):
         bd, traces = random_run(seed)
-        flow = ls.gradient_flow(bd, traces)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of clips on their bounds
+            flow = ls.gradient_flow(bd, traces)
         one = flow.total.values[:, -1]
         many = np.exp(flow.log_norm.values[:, -2])
         worst = max(worst, float(np.abs(one - many).max()))

@@ -272,8 +272,9 @@ def test_a_point_on_a_kink_is_named() -> None:
         run = ls.linearize(bd, traces)
     assert run.attrs["nonsmooth"] == "block 'limit' at samples 1, 3"
     assert_same(run.D.values.ravel(), [1.0, 1.0, 0.0, 1.0])
-    with pytest.warns(UserWarning, match="block 'limit' at sample 3"):
+    with pytest.warns(UserWarning, match="block 'limit' at sample 3") as caught:
         ls.linearize(bd, traces, 3)
+    assert caught[0].filename == __file__
     assert ls.linearize(bd, traces, 2).D[0, 0] == 0
 
 
@@ -439,6 +440,26 @@ def test_a_point_that_does_not_fit_is_refused(published: Case) -> None:
         ls.linearize(autonomous(), u=[1.0], open=["x"])
     with refused(InvalidTypeError, "not a block diagram", "Network"):
         ls.linearize(published.network)
+
+
+def test_more_than_memory_holds_is_refused() -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, np.zeros(3000), name="x")
+    bd.TANH(name="t")
+    wire(bd, "x -> t", "t -> x")
+    traces = ls.simulate(bd, samples=1000, engine="numpy")
+    for function in (ls.linearize, ls.loop_gains):
+        with refused(InvalidValueError, "do not fit into memory", "67 GiB", "sample=k"):
+            function(bd, traces)
+
+
+def test_an_opened_delay_s_output_has_a_name_of_its_own() -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, 0.5, name="x")
+    bd.TANH(name="x_next")
+    bd.TOWORKSPACE(clock, name="out")
+    wire(bd, "x -> x_next", "x_next -> x", "x_next -> out")
+    assert ls.linearize(bd, open=["x"]).output_labels == ["x_next[0]", "x_next_[0]"]
 
 
 def test_the_saturated_gates_slopes_neither_overflow_nor_warn() -> None:

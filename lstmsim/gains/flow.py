@@ -75,12 +75,16 @@ def gradient_flow(
     >>> flow.log_norm.sel(delay="h_prev").values[[0, 50]].round(1) + 0.0
     array([-13.2,   0. ])
 
+    Notes
+    -----
+    Where a slope jumps a `UserWarning` says so, and ``attrs["nonsmooth"]``, as of `linearize`.
+
     References
     ----------
     R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
     networks", ICML 2013.
     """
-    step, signals = run_of(diagram, traces, "gradient_flow")
+    step, signals, kinks = run_of(diagram, traces, "gradient_flow")
     samples = traces.sizes["time"]
     first, last = _range(start, end, samples)
     A = state_matrix(step, signals, samples)
@@ -100,7 +104,13 @@ def gradient_flow(
         variables,
         coords=coordinates(step, traces.isel(time=part))
         | {"via": list(step.states), "state_next": names, "state": names},
-        attrs={"Ts": step.graph.Ts, "start": first, "end": last, "version": __version__},
+        attrs={
+            "Ts": step.graph.Ts,
+            "start": first,
+            "end": last,
+            "nonsmooth": kinks,
+            "version": __version__,
+        },
     )
 
 

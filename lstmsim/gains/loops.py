@@ -13,6 +13,7 @@ from lstmsim.arrays import FloatArray
 from lstmsim.errors import DiagramError
 from lstmsim.gains.products import norms
 from lstmsim.linearize.compose import labels, state_matrix
+from lstmsim.linearize.kinks import warned
 from lstmsim.linearize.points import along
 from lstmsim.linearize.step import Signals, Step, step_of
 
@@ -63,8 +64,12 @@ def loop_gains(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
     ['0.8697', '0.8901', '0.7287']
     >>> float(gains.loop_norm.sel(delay="c_prev").max()) < 1 < float(gains.spectral_radius.max())
     True
+
+    Notes
+    -----
+    Where a slope jumps a `UserWarning` says so, and ``attrs["nonsmooth"]``, as of `linearize`.
     """
-    step, signals = run_of(diagram, traces, "loop_gains")
+    step, signals, kinks = run_of(diagram, traces, "loop_gains")
     A = state_matrix(step, signals, traces.sizes["time"])
     blocks = split(step, A)
     variables: dict[str, Any] = {
@@ -79,12 +84,12 @@ def loop_gains(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(
         variables,
         coords=coordinates(step, traces) | {"mode": np.arange(1, A.shape[1] + 1)},
-        attrs={"Ts": step.graph.Ts, "version": __version__},
+        attrs={"Ts": step.graph.Ts, "nonsmooth": kinks, "version": __version__},
     )
 
 
-def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step, Signals]:
-    """Return what a diagram with delays computes, and all signals of its run."""
+def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step, Signals, str]:
+    """Return what a diagram with delays computes, all signals of its run, and its kinks."""
     step = step_of(diagram)
     if not step.states:
         raise DiagramError(
@@ -93,7 +98,8 @@ def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step
             given="no UNITDELAY or ZOH",
             expected="at least one delay",
         )
-    return step, along(step, traces)
+    signals = along(step, traces)
+    return step, signals, warned(step, signals, traces.sizes["time"], stacklevel=4)
 
 
 def split(step: Step, A: FloatArray) -> Blocks:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmsim.linearize.jacobian import Array, Jacobian, identity, kinks, local_jacobians
+from lstmsim.errors import InvalidValueError
+from lstmsim.linearize.jacobian import Array, Jacobian, identity, local_jacobians
 from lstmsim.linearize.step import Signals, Step
 
 #: By signal, and by the seed that it is differentiated by.
 Composed = dict[str, dict[str, Jacobian]]
 #: A Jacobian of a chunk of samples has about this many elements, so that it stays in the cache.
 _CHUNK = 2**18
+#: Elements of the matrices of one linearization.
+_MOST = 2**31
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,17 @@ def chunks(signals: Signals, samples: int, widest: int) -> list[tuple[slice, Sig
     ]
 
 
+def _check_room(numbers: int) -> None:
+    if numbers > _MOST:
+        raise InvalidValueError(
+            "the Jacobians of so many samples do not fit into memory",
+            where="traces",
+            given=f"{8 * numbers / 2**30:.0f} GiB of matrices",
+            expected=f"at most {8 * _MOST / 2**30:.0f} GiB",
+            mend="take some samples: traces.isel(time=slice(0, 100)), or sample=k",
+        )
+
+
 def state_space(
     step: Step, signals: Signals, samples: int, opened: Collection[str] = ()
 ) -> StateSpace:
@@ -139,6 +153,13 @@ def state_space(
     inputs = step.graph.sources | cut
     sizes = [sum(part.values()) for part in (states, inputs, step.outputs, cut)]
     n, m, p = sizes[0], sizes[1], sizes[2] + sizes[3]
+    _check_room(samples * (n + p) * (n + m))
+    further = {}
+    for name, width in cut.items():
+        label = f"{name}_next"
+        while label in step.outputs:
+            label += "_"
+        further[label] = width
     A, B = np.zeros((samples, n, n)), np.zeros((samples, n, m))
     C, D = np.zeros((samples, p, n)), np.zeros((samples, p, m))
     # A signal may drive several delays and sinks: rows go by what they are for.
@@ -158,7 +179,6 @@ def state_space(
             (D, lower, inputs),
         ):
             _place(target[part], by_row, rows, columns)
-    further = {f"{name}_next": width for name, width in cut.items()}
     return StateSpace(
         A, B, C, D, labels(states), labels(inputs), labels(step.outputs) + labels(further)
     )
@@ -167,6 +187,7 @@ def state_space(
 def state_matrix(step: Step, signals: Signals, samples: int) -> Array:
     """Return A alone, about every sample, (S, n, n)."""
     n = sum(step.states.values())
+    _check_room(samples * n * n)
     A = np.zeros((samples, n, n))
     drivers = {name: step.driver(name) for name in step.states}
     for part, now in chunks(signals, samples, max(step.widths.values())):
@@ -174,15 +195,3 @@ def state_matrix(step: Step, signals: Signals, samples: int) -> Array:
         rows = {name: found[driver] for name, driver in drivers.items()}
         _place(A[part], rows, step.states, step.states)
     return A
-
-
-def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Array]:
-    """Return the samples at which a block is on a kink, by signal name."""
-    found = {}
-    for node in step.nodes:
-        inputs = tuple(signals[name] for name in node.inputs)
-        jumps = kinks(node, step.settings[node.name], inputs)
-        if jumps is not None:
-            where = np.broadcast_to(jumps.any(axis=1), samples)
-            found[node.name] = np.flatnonzero(where)
-    return found

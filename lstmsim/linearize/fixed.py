@@ -9,8 +9,9 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.blocks._signals import checked_count
 from lstmsim.errors import DiagramError
-from lstmsim.linearize.compose import nonsmooth, state_matrix
+from lstmsim.linearize.compose import state_matrix
 from lstmsim.linearize.fixedreport import FixedPoint, FixedPoints
+from lstmsim.linearize.kinks import nonsmooth
 from lstmsim.linearize.points import Sample, initial_states, input_sample
 from lstmsim.linearize.step import Array, Signals, Step, evaluate, next_states, step_of
 

@@ -17,6 +17,7 @@ from lstmsim.linearize.step import Array
 
 #: Rows and numbers of the table; what is beyond them is counted.
 _ROWS, _NUMBERS = 20, 4
+_EIGENVALUES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class FixedPoints:
         table.add_column("", justify="right", no_wrap=True)
         table.add_column("stability", no_wrap=True)
         table.add_column("max |λ|", justify="right", no_wrap=True)
-        table.add_column("eigenvalues")
+        table.add_column("eigenvalues", no_wrap=True)
         table.add_column("residual", justify="right", no_wrap=True)
         table.add_column("states")
         for number, point in enumerate(self.points[:_ROWS]):
@@ -124,7 +125,7 @@ class FixedPoints:
                 str(number),
                 point.stability + "*" * bool(point.nonsmooth),
                 f"{point.spectral_radius:.5g}",
-                _numbers(point.eigenvalues),
+                _numbers(point.eigenvalues, _EIGENVALUES, "\n"),
                 f"{point.residual:.1e}",
                 "\n".join(states),
             )
@@ -172,12 +173,12 @@ class FixedPoints:
         )
 
 
-def _numbers(values: Array) -> str:
+def _numbers(values: Array, most: int = _NUMBERS, between: str = ", ") -> str:
     """Return the first numbers of a vector; a pair of conjugates as one."""
     shown: list[str] = []
     # What is zero but for rounding is shown as zero.
     left = list(np.where(np.abs(values) < 1e-12 * np.abs(values).max(initial=0), 0, values))
-    while left and len(shown) < _NUMBERS:
+    while left and len(shown) < most:
         value = complex(left.pop(0))
         if value.imag == 0:
             shown.append(f"{value.real:.4g}")
@@ -188,4 +189,4 @@ def _numbers(values: Array) -> str:
             shown.append(
                 f"{value.real:.4g} {'+' if value.imag > 0 else '-'} {abs(value.imag):.4g}i"
             )
-    return ", ".join(shown) + (" …" if left else "")
+    return between.join(shown) + (" …" if left else "")

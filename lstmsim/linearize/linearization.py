@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -13,7 +12,8 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim._version import __version__
 from lstmsim.binding import State
 from lstmsim.errors import DiagramError, InvalidValueError, NonFiniteSignalError
-from lstmsim.linearize.compose import StateSpace, nonsmooth, state_space
+from lstmsim.linearize.compose import StateSpace, state_space
+from lstmsim.linearize.kinks import warned
 from lstmsim.linearize.points import Sample, along, check_kind, point
 from lstmsim.linearize.step import Signals, Step, evaluate, step_of
 
@@ -100,20 +100,12 @@ def linearize(
         signals, samples = along(step, traces), traces.sizes["time"]
         if sample is not None:
             signals, samples = _one(signals, sample, samples), 1
-    kinks = nonsmooth(step, signals, samples)
     space = state_space(step, signals, samples, opened)
     _check_finite(space)
-    if kinks:
-        at = _described(kinks, None if samples > 1 else sample)
-        warnings.warn(
-            f"a slope jumps where the diagram is linearized, and it need not have a linearization "
-            f"there: {at}; the slope that the gradient takes is taken",
-            UserWarning,
-            stacklevel=2,
-        )
+    kinks = warned(step, signals, samples, sample)
     if traces is None or sample is not None:
         return _control(space, step.graph.Ts)
-    return _dataset(space, step, signals, traces, opened, _described(kinks, None))
+    return _dataset(space, step, signals, traces, opened, kinks)
 
 
 def _check_arguments(traces: Any, sample: Any, state: Any, u: Any) -> None:
@@ -163,19 +155,6 @@ def _one(signals: Signals, sample: int, samples: int) -> Signals:
         name: value[sample : sample + 1] if len(value) > 1 else value
         for name, value in signals.items()
     }
-
-
-def _described(kinks: dict[str, Any], sample: int | None) -> str:
-    """Return the kinks in words, block by block."""
-    parts = []
-    for name, where in kinks.items():
-        if sample is not None:
-            where = [sample]
-        shown = ", ".join(map(str, where[:5]))
-        more = f" and {len(where) - 5} more" if len(where) > 5 else ""
-        noun = "sample" if len(where) == 1 else "samples"
-        parts.append(f"block {name!r} at {noun} {shown}{more}")
-    return "; ".join(parts)
 
 
 def _check_finite(space: StateSpace) -> None:

@@ -1,27 +1,24 @@
-"""Dynamics: loop gains, the flow of gradients, Lyapunov exponents and attractors."""
+"""Dynamics along a run: loop gains, and the flow of gradients."""
 
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from lstmsim.errors import InvalidTypeError, InvalidValueError
-from lstmsim.lyapunov import LyapunovSpectrum
+from lstmsim.errors import InvalidTypeError
 from lstmsim.plotting.style import COLOURS, STYLE
-from lstmsim.traces import check_is_traces, signal_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DASHED = (0, (4, 1.5))
-_DOTTED = (0, (1, 1.2))
-#: So many exponents have a panel each, and so many singular values a line.
-_PANELS = 6
+DOTTED = (0, (1, 1.2))
+#: So many singular values have a line each, and so many exponents a panel.
+PANELS = 6
 
 
 def plot_loop_gains(gains: xr.Dataset) -> Figure:
@@ -54,35 +51,35 @@ def plot_loop_gains(gains: xr.Dataset) -> Figure:
         )
         for k, (name, label) in enumerate(_delays(gains)):
             own, colour = gains.sel(delay=name), COLOURS[k % len(COLOURS)]
-            above.plot(time, own.loop_norm, **_line(time, colour, 1.3), label=label)
-            above.plot(time, own.loop_radius, **_line(time, colour, 1, _DASHED))
+            above.plot(time, own.loop_norm, **line(time, colour, 1.3), label=label)
+            above.plot(time, own.loop_radius, **line(time, colour, 1, _DASHED))
         above.set_title("each loop alone, the others opened: norm (dashed: spectral radius)")
         above.set_ylabel("own loop gain")
         _spread(below, time, np.asarray(gains.singular_values, float))
         radius = np.asarray(gains.spectral_radius, float)
-        below.plot(time, radius, **_line(time, "black", 1.5), label="spectral radius")
+        below.plot(time, radius, **line(time, "black", 1.5), label="spectral radius")
         below.set_title("all loops closed: the Jacobian of a sample")
         below.set_ylabel("gain of a sample")
         below.set_xlabel("time in s")
         for axis in (above, below):
-            axis.axhline(1, color="black", linewidth=0.8, linestyle=_DOTTED)
+            axis.axhline(1, color="black", linewidth=0.8, linestyle=DOTTED)
             axis.set_ylim(bottom=0)
             _legend(axis)
-        _limit(below, time)
+        limit(below, time)
     return figure
 
 
 def _spread(axis: Axes, time: Any, values: Any) -> None:
     """Draw singular values: each if they are few, else their range and what lies between."""
-    if values.shape[1] <= _PANELS:
-        axis.plot(time, values, **_line(time, "#999999", 0.8))
+    if values.shape[1] <= PANELS:
+        axis.plot(time, values, **line(time, "#999999", 0.8))
         axis.lines[0].set_label("singular values")
         return
     label = f"{values.shape[1]} singular values"
     axis.fill_between(time, values.min(1), values.max(1), color="#e4e4e4", label=label)
     quarters = np.percentile(values, [25, 75], axis=1)
     axis.fill_between(time, *quarters, color="#bbbbbb", label="the middle half")
-    axis.plot(time, np.median(values, axis=1), **_line(time, "#666666", 1), label="median")
+    axis.plot(time, np.median(values, axis=1), **line(time, "#666666", 1), label="median")
 
 
 def plot_gradient_flow(flow: xr.Dataset) -> Figure:
@@ -123,7 +120,7 @@ def plot_gradient_flow(flow: xr.Dataset) -> Figure:
         for axis, (name, label) in zip(axes[1:], delays, strict=True):
             _near(axis, flow.sel(delay=name), time, delays, label)
         axes[-1].set_xlabel("time in s")
-        _limit(axes[0], time)
+        limit(axes[0], time)
     return figure
 
 
@@ -137,7 +134,7 @@ def _far(axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]])
             shown.append(decades)
             own = variable == "log_norm_own"
             text = f"own loop of {label} alone" if own else f"∂{label}(T)/∂{label}(t)"
-            axis.plot(time, decades, **_line(time, colour, width, style), label=text)
+            axis.plot(time, decades, **line(time, colour, width, style), label=text)
     axis.set_title(
         f"from sample t to the last, T = {time[-1]:g} s: gradients vanish below 0, explode above"
     )
@@ -148,7 +145,7 @@ def _far(axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]])
     # Where gradients grow on their way back, and where they shrink.
     axis.axhspan(0, max(high + pad, 0), color=COLOURS[1], alpha=0.08, linewidth=0)
     axis.axhspan(min(low - pad, 0), 0, color=COLOURS[5], alpha=0.10, linewidth=0)
-    axis.axhline(0, color="black", linewidth=0.8, linestyle=_DOTTED)
+    axis.axhline(0, color="black", linewidth=0.8, linestyle=DOTTED)
     _legend(axis)
 
 
@@ -156,160 +153,18 @@ def _near(
     axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]], label: str
 ) -> None:
     name = str(flow.delay.values)
-    axis.plot(time, flow.total, **_line(time, "black", 1.4), label="total")
-    axis.plot(time, flow.direct, **_line(time, COLOURS[2], 1.1, _DASHED), label="direct")
+    axis.plot(time, flow.total, **line(time, "black", 1.4), label="total")
+    axis.plot(time, flow.direct, **line(time, COLOURS[2], 1.1, _DASHED), label="direct")
     for k, (via, through) in enumerate(delays):
         term = np.asarray(flow.through.sel(via=via), float)
         if via != name and np.nan_to_num(term).max() > 0:
             colour = COLOURS[3 + k % 3]
-            axis.plot(time, term, **_line(time, colour, 1.1), label=f"through {through}")
-    axis.axhline(1, color="black", linewidth=0.8, linestyle=_DOTTED)
+            axis.plot(time, term, **line(time, colour, 1.1), label=f"through {through}")
+    axis.axhline(1, color="black", linewidth=0.8, linestyle=DOTTED)
     axis.set_ylim(bottom=0)
     axis.set_title(f"over one sample: norm of ∂{label}(t)/∂{label}(t − 1)", parse_math=False)
     axis.set_ylabel("norm")
     _legend(axis)
-
-
-def plot_lyapunov(spectrum: LyapunovSpectrum) -> Figure:
-    """Plot running estimates of Lyapunov exponents.
-
-    Parameters
-    ----------
-    spectrum : LyapunovSpectrum
-        As `lyapunov` returns it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The estimates over the time that they are averaged over, a panel each if they are few,
-        with a band of two standard errors about the result.  Exponents of −∞ are counted in the
-        title, and not drawn.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is something else.
-    """
-    import matplotlib.pyplot as plt
-
-    if not isinstance(spectrum, LyapunovSpectrum):
-        raise InvalidTypeError(
-            "this is not a spectrum of Lyapunov exponents",
-            where="plot_lyapunov",
-            given=type(spectrum).__name__,
-            expected="what lyapunov(diagram) returns",
-        )
-    shown = [k for k, value in enumerate(spectrum.exponents) if math.isfinite(value)]
-    lost = len(spectrum.exponents) - len(shown)
-    apart = 0 < len(shown) <= _PANELS
-    rows = len(shown) if apart else 1
-    title = f"Lyapunov exponents, averaged over {spectrum.samples:,} samples"
-    with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            rows,
-            1,
-            figsize=(7.5, 0.9 + 1.5 * rows if apart else 4.4),
-            sharex=True,
-            squeeze=False,
-            layout="constrained",
-        )
-        axes = grid[:, 0]
-        for row, k in enumerate(shown):
-            _settling(axes[row if apart else 0], spectrum, k, apart)
-        if not apart:
-            axes[0].axhline(0, color="black", linewidth=0.8, linestyle=_DOTTED)
-        figure.suptitle(title + (f"; {lost} of −∞ are not shown" if lost else ""), fontsize=10)
-        figure.supylabel("running estimate per sample", fontsize=9)
-        axes[-1].set_xlabel("averaged time in s")
-        if spectrum.running.sizes["time"] > 1:
-            axes[-1].set_xscale("log")
-            _limit(axes[-1], np.asarray(spectrum.running.time, float))
-    return figure
-
-
-def _settling(axis: Axes, spectrum: LyapunovSpectrum, k: int, apart: bool) -> None:
-    """Draw one exponent's running estimates, and a band of two standard errors."""
-    colour, value = COLOURS[k % len(COLOURS)], float(spectrum.exponents[k])
-    error = float(spectrum.standard_error[k])
-    if math.isfinite(error):
-        axis.axhspan(value - 2 * error, value + 2 * error, color=colour, alpha=0.2, linewidth=0)
-    time = np.asarray(spectrum.running.time, float)
-    axis.plot(time, spectrum.running[:, k], **_line(time, colour, 1.2))
-    if apart:
-        spread = f" ± {error:.1g}" if math.isfinite(error) else ""
-        per_second = f"{value / spectrum.Ts:.5g} per second"
-        text = f"λ{_subscript(k + 1)} = {value:.4f}{spread} per sample, {per_second}"
-        axis.set_title(text.replace("-", "−"))
-
-
-def plot_attractor(
-    traces: xr.Dataset, x: str = "h[0]", y: str = "h[1]", *, discard: int = 1000
-) -> Figure:
-    """Plot one element of a signal against another, a dot a sample.
-
-    Parameters
-    ----------
-    traces : Dataset
-        A long run, as `simulate` returns it.
-    x, y : str, optional
-        The elements: the signal's name and its number, "c[0]"; a name alone means element 0.
-    discard : int, optional
-        How many samples to leave out at the beginning, on the way to the attractor.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A scatter plot.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError
-        If they are not traces, have no such signal, or are no longer than what is left out.
-    """
-    import matplotlib.pyplot as plt
-
-    check_is_traces(traces)
-    samples = traces.sizes["time"]
-    whole = isinstance(discard, int | np.integer) and not isinstance(discard, bool)
-    if not whole or not 0 <= discard < samples:
-        raise InvalidValueError(
-            "there is nothing left to plot",
-            where="plot_attractor",
-            given=f"discard={discard!r} of {samples} samples",
-            expected=f"a whole number from 0 to {samples - 1}",
-            mend="simulate for longer, or give a smaller discard=",
-        )
-    columns = [_element(traces, name)[discard:] for name in (x, y)]
-    left = samples - discard
-    # Few dots are large, many are small: together they cover about as much.
-    size = float(np.clip(3e4 / left, 0.15, 12))
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.2, 5.6), layout="constrained")
-        axis.scatter(
-            columns[0], columns[1], s=size, color=COLOURS[0], linewidths=0, rasterized=True
-        )
-        axis.set_xlabel(x, parse_math=False)
-        axis.set_ylabel(y, parse_math=False)
-        axis.set_title(f"{left:,} samples, after {discard:,} that were discarded")
-        axis.margins(0.04)
-    return figure
-
-
-def _element(traces: xr.Dataset, name: str) -> Any:
-    known = signal_names(traces)
-    parts = re.fullmatch(r"(.+)\[(\d+)\]", name) if isinstance(name, str) else None
-    signal, number = (parts[1], int(parts[2])) if parts and name not in known else (name, 0)
-    width = traces[signal].shape[-1] if signal in known else 0
-    if number >= width or traces[signal].ndim != 2:
-        raise InvalidValueError(
-            "there is no such element of a signal",
-            where="plot_attractor",
-            given=repr(name),
-            expected=f"element 0 to {width - 1} of {signal}"
-            if width
-            else f"an element, such as {known[0]}[0], of: {', '.join(known)}",
-        )
-    return np.asarray(traces[signal], float)[:, number]
 
 
 def _check(data: Any, variables: tuple[str, ...], function: str) -> None:
@@ -329,7 +184,7 @@ def _delays(data: xr.Dataset) -> list[tuple[str, str]]:
     return list(zip(names, signals if len(set(signals)) == len(names) else names, strict=True))
 
 
-def _line(time: Any, colour: str, width: float, style: Any = "-") -> dict[str, Any]:
+def line(time: Any, colour: str, width: float, style: Any = "-") -> dict[str, Any]:
     """Return how a line looks; one sample is a dot."""
     marker = "o" if len(time) == 1 else ""
     return {"color": colour, "linewidth": width, "linestyle": style, "marker": marker}
@@ -343,10 +198,7 @@ def _legend(axis: Axes) -> None:
         text.set_parse_math(False)
 
 
-def _limit(axis: Axes, time: Any) -> None:
+def limit(axis: Axes, time: Any) -> None:
+    """Let the time axis end where the samples do."""
     if len(time) > 1:
         axis.set_xlim(time[0], time[-1])
-
-
-def _subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
