@@ -417,6 +417,22 @@ def test_an_unknown_delay_to_open_is_refused(published: Case) -> None:
     with refused(InvalidValueError, "no delay of this name", "'c'", "h_prev, c_prev"):
         ls.linearize(published.diagram, published.traces, open=["c"])
 
+    with refused(InvalidTypeError, "open", "3", "names of delays"):
+        ls.linearize(published.diagram, published.traces, open=3)
+
+
+def test_a_block_that_does_not_lower_is_named_without_advice_that_does_not_help() -> None:
+    bd, clock = diagram()
+    bd.STEP(T=1.0, name="step")
+    bd.UNITDELAY(clock, 0.0, name="x")
+    wire(bd, "step -> x")
+    for function in (ls.linearize, ls.fixed_points, ls.lyapunov):
+        with refused(DiagramError, "'step'", "FROMWORKSPACE"):
+            function(bd)
+    with pytest.raises(DiagramError) as error:
+        ls.linearize(bd)
+    assert "engine" not in str(error.value).partition("expected")[2]
+
 
 def test_two_places_at_once_are_refused(published: Case) -> None:
     with refused(InvalidValueError, "not clear where"):

@@ -126,10 +126,11 @@ def _check_arguments(traces: Any, sample: Any, state: Any, u: Any) -> None:
             mend="give the traces, or the operating point itself: state= and u=",
         )
     if sample is not None:
-        check_kind(sample, "sample", (int, np.integer), "a whole number")  # type: ignore[arg-type]
+        check_kind(sample, "sample", (int, np.integer), "a whole number")
 
 
 def _opened(step: Step, names: Collection[str]) -> tuple[str, ...]:
+    check_kind(names, "open", (str, Collection), "names of delays")
     chosen = [names] if isinstance(names, str) else list(names)
     unknown = [name for name in chosen if name not in step.states]
     if unknown:

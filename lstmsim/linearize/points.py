@@ -162,7 +162,7 @@ def input_sample(step: Step, u: Sample | None) -> dict[str, Array]:
     return samples
 
 
-def check_kind(value: Any, name: str, kind: type, expected: str) -> None:
+def check_kind(value: Any, name: str, kind: type | tuple[type, ...], expected: str) -> None:
     """Refuse an argument of another kind."""
     if not isinstance(value, kind) or isinstance(value, bool):
         raise InvalidTypeError(

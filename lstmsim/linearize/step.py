@@ -17,7 +17,7 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim.engine.graph import Graph, Node, lower, parameters
 from lstmsim.engine.interpreter import settings_of
 from lstmsim.engine.schedule import make_schedule
-from lstmsim.errors import InvalidTypeError
+from lstmsim.errors import DiagramError, InvalidTypeError
 
 Array = npt.NDArray[Any]
 #: Arrays of shape (samples, width), or (1, width) where they are the same at every sample.
@@ -80,7 +80,7 @@ def step_of(diagram: BlockDiagram) -> Step:
             expected="a bdsim.BlockDiagram",
             mend="make one with build(network) or load(model, workspace)",
         )
-    graph = lower(diagram)
+    graph = _lowered(diagram)
     ordered = tuple(
         node
         for stage in make_schedule(graph).stages
@@ -89,6 +89,21 @@ def step_of(diagram: BlockDiagram) -> Step:
     )
     arrays = parameters(diagram.blocklist)
     return Step(graph, ordered, {node.name: settings_of(node, arrays) for node in ordered})
+
+
+def _lowered(diagram: BlockDiagram) -> Graph:
+    try:
+        return lower(diagram)
+    except DiagramError as error:
+        kept = [line for line in str(error).splitlines() if 'engine="bdsim"' not in line]
+        if len(kept) == len(str(error).splitlines()):
+            raise
+        # Another engine is of no help here.
+        raise DiagramError(
+            "\n".join(kept),
+            mend="wire what is to be linearized of these blocks, on one clock; a source that is "
+            "a function of time can be a FROMWORKSPACE with its samples",
+        ) from None
 
 
 def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
