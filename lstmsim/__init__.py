@@ -12,9 +12,14 @@ from lstmsim import published as published
 from lstmsim._version import __version__ as __version__
 from lstmsim.checker import check as check
 from lstmsim.engine.compiled import compile as compile
+from lstmsim.gains import gradient_flow as gradient_flow
+from lstmsim.gains import loop_gains as loop_gains
 from lstmsim.host import blockdiagram as blockdiagram
 from lstmsim.layers import build as build
 from lstmsim.layers import lstm_layer as lstm_layer
+from lstmsim.linearize import fixed_points as fixed_points
+from lstmsim.linearize import linearize as linearize
+from lstmsim.lyapunov import lyapunov as lyapunov
 from lstmsim.models import load as load
 from lstmsim.models import model_path as model_path
 from lstmsim.models import save as save
@@ -22,7 +27,11 @@ from lstmsim.networks import LSTM as LSTM
 from lstmsim.networks import Dense as Dense
 from lstmsim.networks import Network as Network
 from lstmsim.plotting import plot as plot
+from lstmsim.plotting import plot_attractor as plot_attractor
 from lstmsim.plotting import plot_difference as plot_difference
+from lstmsim.plotting import plot_gradient_flow as plot_gradient_flow
+from lstmsim.plotting import plot_loop_gains as plot_loop_gains
+from lstmsim.plotting import plot_lyapunov as plot_lyapunov
 from lstmsim.plotting import save_plot as save_plot
 from lstmsim.simulate import reference as reference
 from lstmsim.simulate import simulate as simulate

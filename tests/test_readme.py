@@ -28,13 +28,11 @@ def test_each_command_is_one_line_that_makes_its_own_environment(marker: str) ->
 
 
 def test_the_readme_has_its_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) >= 3
     assert len(EXAMPLES[0].strip().splitlines()) <= 10
 
 
-@pytest.mark.parametrize(
-    "example", EXAMPLES, ids=["build and check", "compile", "stability", "wire by hand"]
-)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
     out = io.StringIO()
     before = Path.cwd()
@@ -51,7 +49,11 @@ def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
         assert out.getvalue().splitlines()[-1].endswith("(3, 3)")
     elif "stability" in example:
         assert "two runs with the same input come together" in " ".join(out.getvalue().split())
-    else:
+    elif "linearize" in example:
+        assert "1 fixed point: 1 stable" in out.getvalue()
+        assert "dt = 0.1" in out.getvalue()
+        assert "positive: nearby runs part" in out.getvalue()
+    elif "mine.bd" in example:
         assert (tmp_path / "mine.bd").exists()
 
 

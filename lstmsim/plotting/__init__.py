@@ -1,5 +1,9 @@
 """Figures, made with matplotlib."""
 
+from lstmsim.plotting.attractors import plot_attractor as plot_attractor
+from lstmsim.plotting.attractors import plot_lyapunov as plot_lyapunov
+from lstmsim.plotting.dynamics import plot_gradient_flow as plot_gradient_flow
+from lstmsim.plotting.dynamics import plot_loop_gains as plot_loop_gains
 from lstmsim.plotting.signals import plot as plot
 from lstmsim.plotting.signals import plot_difference as plot_difference
 from lstmsim.plotting.style import PICTURE_ENDINGS as PICTURE_ENDINGS
