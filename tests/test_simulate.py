@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
+from lstmsim.engine.engines import Kernels
 from lstmsim.errors import (
     DiagramError,
     InvalidTypeError,
@@ -50,9 +51,9 @@ def test_each_engine_is_the_one_that_is_named(simulate: Simulate, engine: str) -
     traces = simulate(counting_diagram(), [1.0])
     assert traces.attrs["engine"] == engine.removesuffix("-scalar")
     if engine == "numba-scalar":
-        program = ls.compile(counting_diagram())._program
-        assert program is not None
-        assert program.form == "scalar"
+        kernels = ls.compile(counting_diagram())._engine
+        assert isinstance(kernels, Kernels)
+        assert kernels.program.form == "scalar"
 
 
 @pytest.mark.parametrize("Ts", [1e-7, 1e-3, 0.1, 1 / 3, 1.0, 1e4])
