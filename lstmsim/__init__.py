@@ -15,6 +15,7 @@ from lstmsim.engine.compiled import compile as compile
 from lstmsim.host import blockdiagram as blockdiagram
 from lstmsim.layers import build as build
 from lstmsim.layers import lstm_layer as lstm_layer
+from lstmsim.loops import loops as loops
 from lstmsim.models import load as load
 from lstmsim.models import model_path as model_path
 from lstmsim.models import save as save
