@@ -23,6 +23,7 @@ from lstmsim.networks import LSTM as LSTM
 from lstmsim.networks import Dense as Dense
 from lstmsim.networks import Network as Network
 from lstmsim.plotting import plot as plot
+from lstmsim.plotting import plot_diagram as plot_diagram
 from lstmsim.plotting import plot_difference as plot_difference
 from lstmsim.plotting import save_plot as save_plot
 from lstmsim.simulate import reference as reference

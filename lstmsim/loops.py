@@ -283,12 +283,23 @@ def loops(diagram: BlockDiagram, *, limit: int = 1000, seconds: float = 10.0) ->
             expected="a bdsim BlockDiagram",
             mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
         )
+    return loops_of_wires(flat(diagram), limit, seconds)
+
+
+def flat(diagram: BlockDiagram) -> nx.MultiDiGraph:
+    """Return the graph of a diagram's wires, the blocks of its subsystems in their place.
+
+    Raises
+    ------
+    DiagramError
+        If it has subsystems, and cannot be compiled.
+    """
     if any(block.blockclass == "subsystem" for block in diagram.blocklist):
-        host.compile_diagram(diagram)  # that puts the subsystems' blocks in their place
-    return loops_of_wires(host.wire_graph(diagram), limit, seconds)
+        host.compile_diagram(diagram)  # that is what dissolves them
+    return host.wire_graph(diagram)
 
 
-def loops_of_wires(graph: nx.MultiDiGraph, limit: int, seconds: float = 10.0) -> LoopReport:
+def loops_of_wires(graph: nx.MultiDiGraph, limit: int = 1000, seconds: float = 10.0) -> LoopReport:
     """Return the report on a graph of wires, as `host.wire_graph` makes it.
 
     Raises
