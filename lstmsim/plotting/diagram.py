@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -286,83 +287,76 @@ def _runs(units: dict[Segment, frozenset[int]]) -> list[tuple[Point, Point, froz
 
 
 def _draw_wires(axes: Axes, drawing: Drawing, palette: _Palette, zoom: float) -> None:
-    from matplotlib.patches import Circle
-
     nets: dict[tuple[str, int], dict[Segment, set[int]]] = {}
     for wire, way in drawing.ways.items():
         units = nets.setdefault(wire[:2], {})
         for segment in _units(way):
             units.setdefault(segment, set()).update(palette.carried.get(wire, ()))
-    busy: dict[Point, int] = {}
-    for units in nets.values():
-        for point in {p for segment in units for p in segment}:
-            busy[point] = busy.get(point, 0) + 1
+    # Which way the blocks lie from the points where wires end.
+    starts, ends = {}, {}
+    for wire, way in drawing.ways.items():
+        starts[way[0]] = 1 if drawing.boxes[wire[0]].flipped else -1
+        ends[way[-1]] = -1 if drawing.boxes[wire[2]].flipped else 1
     # Coloured nets lie on the others, and part them where they cross.
     order = sorted(nets, key=lambda key: any(nets[key].values()))
     for level, key in enumerate(order):
-        pieces = {segment: frozenset(on_it) for segment, on_it in nets[key].items()}
-        z = 1 + level / len(order)
-        legs: dict[Point, list[Segment]] = {}
-        for segment in pieces:
-            for point in segment:
-                legs.setdefault(point, []).append(segment)
-        for (x, y), (to_x, to_y), carried in _runs(pieces):
-            strands = palette.strands(carried) or [INK]
-            widths = _widths(strands, zoom)
-            gap = widths[0][1] + 2.6 * zoom
-            _line(axes, (x, to_x), (y, to_y), "white", gap, z, solid_capstyle="butt")
-            for colour, width in widths:
-                over = z + 0.5 / len(order)
-                _line(axes, (x, to_x), (y, to_y), colour, width, over, solid_capstyle="projecting")
-        for point, meeting in legs.items():
-            if len(meeting) > 2:
-                carried = frozenset[int]().union(*(pieces[s] for s in meeting))
-                colour = (palette.strands(carried) or [INK])[0]
-                axes.add_patch(Circle(point, 5.5 if carried else 4.5, color=colour, zorder=3, lw=0))
-    whole: dict[tuple[str, int], set[int]] = {}
-    for wire in drawing.ways:
-        whole.setdefault(wire[:2], set()).update(palette.carried.get(wire, ()))
+        _draw_net(axes, nets[key], (starts, ends), palette, zoom, 1 + level / len(order))
     for wire, way in drawing.ways.items():
         strands = palette.strands(palette.carried.get(wire, ())) or [INK]
-        first = palette.strands(whole[wire[:2]]) or [INK]
-        _stubs(axes, drawing.boxes, wire, way, (first, strands), zoom)
-    _badges(axes, nets, busy, palette, zoom)
+        _arrow_head(axes, way[-1], ends[way[-1]], strands)
+    _badges(axes, nets, palette, zoom)
 
 
-def _line(
+def _draw_net(
     axes: Axes,
-    x: tuple[float, float],
-    y: tuple[float, float],
-    colour: str,
-    width: float,
-    z: float,
-    **more: Any,
-) -> None:
-    axes.plot(x, y, color=colour, linewidth=width, zorder=z, **more)
-
-
-def _stubs(
-    axes: Axes,
-    boxes: dict[str, Box],
-    wire: Ends,
-    way: list[Point],
-    strands: tuple[list[str], list[str]],
+    units: dict[Segment, set[int]],
+    ports: tuple[dict[Point, int], dict[Point, int]],
+    palette: _Palette,
     zoom: float,
+    z: float,
 ) -> None:
-    """Draw what lies between a wire's way and its two boxes, the arrow head at its end."""
+    """Draw the wires from one output, with a dot at every branch."""
+    from matplotlib.patches import Circle
+
+    pieces = {segment: frozenset(on_it) for segment, on_it in units.items()}
+    starts, ends = ports
+    for start, end, carried in _runs(pieces):
+        strands = palette.strands(carried) or [INK]
+        widths = _widths(strands, zoom)
+        gap = widths[0][1] + 2.6 * zoom
+        xs, ys = (start[0], end[0]), (start[1], end[1])
+        axes.plot(xs, ys, color="white", linewidth=gap, zorder=z, solid_capstyle="butt")
+        for k, (colour, width) in enumerate(widths):
+            # On to below the box where it begins; at its end not beyond the arrow head.
+            cap = width / (2 * POINT * zoom)
+            reach = [starts.get(p, 0) * 12 - ends.get(p, 0) * cap for p in (start, end)]
+            x = [at + by for at, by in zip(xs, reach, strict=True)]
+            over = z + (1 + k - len(widths)) * 1e-4 + 5e-4
+            style: dict[str, Any] = {"linewidth": width, "solid_capstyle": "projecting"}
+            axes.plot(x, ys, color=colour, zorder=over, **style)
+    legs: dict[Point, list[Segment]] = {}
+    for segment in pieces:
+        for point in segment:
+            legs.setdefault(point, []).append(segment)
+    for point, meeting in legs.items():
+        if len(meeting) > 2:
+            carried = frozenset[int]().union(*(pieces[s] for s in meeting))
+            colour = (palette.strands(carried) or [INK])[0]
+            radius = 6.5 if carried else 4.5
+            axes.add_patch(Circle(point, radius, color=colour, zorder=3, linewidth=0))
+
+
+def _arrow_head(axes: Axes, point: Point, into: int, strands: list[str]) -> None:
+    """Draw the head of an arrow before a box; of several loops one in the other."""
     from matplotlib.patches import Polygon
 
-    out, into = -1 if boxes[wire[0]].flipped else 1, -1 if boxes[wire[2]].flipped else 1
-    (x, y), (to_x, to_y) = way[0], way[-1]
-    ends = ((x - 11 * out, x), (y, y)), ((to_x, to_x + 2 * into), (to_y, to_y))
-    for (xs, ys), colours in zip(ends, strands, strict=True):
-        for colour, width in _widths(colours, zoom):
-            _line(axes, xs, ys, colour, width, 2.2)
-    last = strands[1]
-    tip, half = to_x + 10 * into, 6 if last == [INK] else 7.5
-    back = tip - 15 * into
-    corners = [(tip, to_y), (back, to_y - half), (back, to_y + half)]
-    axes.add_patch(Polygon(corners, closed=True, color=last[0], zorder=4, lw=0))
+    tip = point[0] + 10 * into
+    for k, colour in enumerate(strands):
+        plain = strands == [INK]
+        more = 4 * (len(strands) - 1 - k)
+        back, half = tip - (15 + 1.4 * more) * into, (6 if plain else 7.5) + more
+        corners = [(tip, point[1]), (back, point[1] - half), (back, point[1] + half)]
+        axes.add_patch(Polygon(corners, closed=True, color=colour, zorder=4 + k / 8, linewidth=0))
 
 
 def _widths(strands: list[str], zoom: float) -> list[tuple[str, float]]:
@@ -375,7 +369,6 @@ def _widths(strands: list[str], zoom: float) -> list[tuple[str, float]]:
 def _badges(
     axes: Axes,
     nets: dict[tuple[str, int], dict[Segment, set[int]]],
-    busy: dict[Point, int],
     palette: _Palette,
     zoom: float,
 ) -> None:
@@ -384,6 +377,7 @@ def _badges(
 
     if len(palette.shade) > 60:
         return
+    busy = Counter(p for units in nets.values() for p in {p for segment in units for p in segment})
     lonely: dict[int, list[tuple[int, Segment]]] = {}
     for units in nets.values():
         merged = {segment: frozenset(on_it) for segment, on_it in units.items()}
