@@ -172,7 +172,9 @@ def wires(path: str | Path) -> nx.MultiDiGraph:
 
     Raises
     ------
-    LstmsimError
+    DiagramError
+        If two blocks have the same title.
+    FileAccessError, ModelFileError, ExpressionError
         As `load`, for what the file alone can show to be wrong.
     """
     _, entries, drivers = read_entries(path)

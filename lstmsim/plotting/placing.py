@@ -183,7 +183,7 @@ def layered(graph: nx.MultiDiGraph, boxes: dict[str, Box]) -> dict[str, Box]:
     flow = nx.DiGraph(graph.subgraph([n for n in graph if n not in looped]))
     flow.remove_edges_from(list(nx.selfloop_edges(flow)))
     columns = _ordered(graph, flow, _columns(flow))
-    lefts = _lefts(graph, columns)
+    lefts = _lefts(graph, boxes, columns)
     tops = _tops(flow, graph, boxes, columns)
     placed = {
         name: boxes[name].at(lefts[n], tops[name])
@@ -234,7 +234,7 @@ def _ordered(graph: nx.MultiDiGraph, flow: nx.DiGraph, columns: list[list[str]])
     return columns
 
 
-def _lefts(graph: nx.MultiDiGraph, columns: list[list[str]]) -> list[int]:
+def _lefts(graph: nx.MultiDiGraph, boxes: dict[str, Box], columns: list[list[str]]) -> list[int]:
     """Return where the layers begin, with room between them for the wires that turn there."""
     number = {name: n for n, column in enumerate(columns) for name in column}
     turning: list[set[tuple[str, int]]] = [set() for _ in range(len(columns) + 1)]
@@ -242,10 +242,12 @@ def _lefts(graph: nx.MultiDiGraph, columns: list[list[str]]) -> list[int]:
         for name in (start, end):
             if name in number:
                 turning[number[name] + (name == start)].add((start, ports["out"]))
+    widest = [max((boxes[name].label for name in column), default=0) for column in columns]
     lefts, left = [], 0
     for n in range(len(columns)):
         if n:
-            left += WIDTH + GRID * min(max(len(turning[n]) + 1, 4), 14)
+            room = WIDTH + GRID * min(max(len(turning[n]) + 1, 4), 14)
+            left += max(room, (widest[n - 1] + widest[n]) // 2 + 2 * GRID)
         lefts.append(left)
     return lefts
 
