@@ -19,6 +19,7 @@ from lstmsim.layers import build as build
 from lstmsim.layers import lstm_layer as lstm_layer
 from lstmsim.linearize import fixed_points as fixed_points
 from lstmsim.linearize import linearize as linearize
+from lstmsim.loops import loops as loops
 from lstmsim.lyapunov import lyapunov as lyapunov
 from lstmsim.models import load as load
 from lstmsim.models import model_path as model_path
@@ -28,6 +29,7 @@ from lstmsim.networks import Dense as Dense
 from lstmsim.networks import Network as Network
 from lstmsim.plotting import plot as plot
 from lstmsim.plotting import plot_attractor as plot_attractor
+from lstmsim.plotting import plot_diagram as plot_diagram
 from lstmsim.plotting import plot_difference as plot_difference
 from lstmsim.plotting import plot_gradient_flow as plot_gradient_flow
 from lstmsim.plotting import plot_loop_gains as plot_loop_gains

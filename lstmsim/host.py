@@ -213,13 +213,62 @@ def clocks(bd: BlockDiagram) -> list[Clock]:
 
 
 def wire_graph(bd: BlockDiagram) -> nx.MultiDiGraph:
-    """Return the diagram as a graph: blocks by name, one edge a wire with its two ports."""
+    """Return the diagram as a graph: blocks by name, one edge a wire with its two ports.
+
+    A block has the attributes `kind`, `nin`, `nout`, `source`, `sink`, `pos` (None if it has
+    none), `Ts` of its clock, `text` of what its symbol shows, and `delay`: whether it has an
+    input, and an output that does not depend on it at once, as a unit delay has.
+    """
     graph = nx.MultiDiGraph()
-    graph.add_nodes_from(block.name for block in bd.blocklist)
+    for block in bd.blocklist:
+        add_block(
+            graph,
+            str(block.name),
+            str(block.type),
+            (block.nin, block.nout),
+            stateful=bool(block.hasstate and not block._feedthrough),
+            pos=block.pos,
+            Ts=float(block._clock.T) if block.blockclass == "sampled" else None,
+            text=getattr(block, {"sum": "signs", "gain": "K"}.get(str(block.type), ""), ""),
+        )
     for wire in bd.wirelist:
         start, end = wire.start, wire.end
         graph.add_edge(start.block.name, end.block.name, out=start.port, into=end.port)
     return graph
+
+
+def add_block(
+    graph: nx.MultiDiGraph,
+    name: str,
+    kind: str,
+    ports: tuple[int, int],
+    *,
+    stateful: bool | None = None,
+    pos: tuple[float, float] | None = None,
+    Ts: float | None = None,
+    text: Any = "",
+) -> None:
+    """Add a block to a graph of wires, with the attributes that `wire_graph` names.
+
+    `stateful` says that it has a state and no feedthrough; if it is not given, the library's
+    entry for the kind tells whether it has a state.
+    """
+    if stateful is None:
+        stateful = simulator().block_library[kind]["blockclass"] in ("sampled", "continuous")
+    nin, nout = ports
+    number = not isinstance(text, str) and np.ndim(text) == 0
+    graph.add_node(
+        name,
+        kind=kind.upper(),
+        nin=nin,
+        nout=nout,
+        source=nin == 0,
+        sink=nout == 0,
+        delay=stateful and nin > 0 and nout > 0,
+        pos=pos,
+        Ts=Ts,
+        text=f"{float(text):g}" if number else text if isinstance(text, str) else "",
+    )
 
 
 def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
@@ -236,7 +285,7 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
         return bd
     if not any(block.type in ("subsystem", "inport", "outport") for block in bd.blocklist):
         _check_ports(bd)
-        _check_loops(bd)
+        check_loops(wire_graph(bd))
     for clock in bd.clocklist:
         clock.statenames = []  # bdsim appends to them whenever it compiles
     with translated_errors(), contextlib.redirect_stdout(io.StringIO()):
@@ -365,10 +414,16 @@ def _check_ports(bd: BlockDiagram) -> None:
                 )
 
 
-def _check_loops(bd: BlockDiagram) -> None:
-    # The output of a block with states and no feedthrough does not depend on its input at once.
-    instant = [b.name for b in bd.blocklist if not b.hasstate or b._feedthrough]
-    graph = wire_graph(bd).subgraph(instant)
+def check_loops(wires: nx.MultiDiGraph) -> None:
+    """Refuse a loop without a delay in a graph of wires, as `wire_graph` returns it.
+
+    Raises
+    ------
+    AlgebraicLoopError
+        If there is one; it names its blocks in order.
+    """
+    # The output of a delay does not depend on its input at once.
+    graph = wires.subgraph([name for name, delay in wires.nodes(data="delay") if not delay])
     for component in nx.strongly_connected_components(graph):
         if len(component) > 1 or any(graph.has_edge(name, name) for name in component):
             loop = nx.find_cycle(graph.subgraph(component))

@@ -9,7 +9,7 @@ import typer
 
 from lstmsim.cli.common import complaints
 from lstmsim.cli.files import check, plot
-from lstmsim.cli.models import compile_model, edit, info
+from lstmsim.cli.models import compile_model, edit, info, loops
 from lstmsim.cli.running import demo, run
 from lstmsim.errors import LstmsimError
 
@@ -34,7 +34,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, check, plot, info, edit):
+for _command in (demo, run, check, plot, info, loops, edit):
     app.command()(_command)
 app.command("compile")(compile_model)
 

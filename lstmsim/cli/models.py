@@ -1,4 +1,4 @@
-"""info, edit and compile: what a model is, and what it becomes."""
+"""info, loops, edit and compile: what a model is, and what it becomes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lstmsim.cli.common import AsJson, Model, Quiet, Workspace, console, read_arrays
+from lstmsim.cli.common import (
+    AsJson,
+    Model,
+    Quiet,
+    Workspace,
+    console,
+    read_arrays,
+    use_files_for_figures,
+)
 
 
 def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> None:
@@ -22,6 +30,45 @@ def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> 
     else:
         console.print(summary.table)
         console.print(summary.text, markup=False)
+
+
+def loops(
+    model: Model,
+    workspace: Workspace = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the diagram: .svg, .png, .pdf ….")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many loops to list.")] = 1000,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's feedback loops, by the delays that they pass."""
+    from lstmsim.files import check_target
+    from lstmsim.host import wire_graph
+    from lstmsim.loops import loops_of_wires
+    from lstmsim.models import load
+    from lstmsim.models.summary import wires
+    from lstmsim.plotting import PICTURE_ENDINGS, save_plot
+    from lstmsim.plotting.diagram import draw
+    from lstmsim.workspaces import load_workspace
+
+    if plot_file is not None:
+        check_target(plot_file, PICTURE_ENDINGS, "picture")
+    graph = (
+        wires(model) if workspace is None else wire_graph(load(model, load_workspace(workspace)))
+    )
+    report = loops_of_wires(graph, limit)
+    if plot_file is not None:
+        use_files_for_figures()
+        save_plot(draw(graph, report.groups), plot_file)
+    if as_json:
+        print(report.to_json())
+    elif not quiet:
+        if report.groups:
+            console.print(report.table)
+        console.print(report.summary, markup=False, soft_wrap=True)
+        if plot_file is not None:
+            console.print(f"saved {plot_file}", markup=False, soft_wrap=True)
 
 
 def edit(model: Model) -> None:

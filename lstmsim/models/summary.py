@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from lstmsim import expressions, host
+from lstmsim.errors import DiagramError
 from lstmsim.models.catalogue import BLOCKS, SKIPPED
 from lstmsim.models.reading import load, read_entries
 
@@ -153,6 +155,53 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
         n_parameters=n_parameters,
         n_states=n_states,
     )
+
+
+def wires(path: str | Path) -> nx.MultiDiGraph:
+    """Return a model file's blocks and wires as a graph, which needs no workspace.
+
+    Parameters
+    ----------
+    path : path
+        A `.bd` file, or the name of a model that comes with the package.
+
+    Returns
+    -------
+    networkx.MultiDiGraph
+        As `host.wire_graph` of the loaded diagram; connectors are followed through.
+
+    Raises
+    ------
+    DiagramError
+        If two blocks have the same title.
+    FileAccessError, ModelFileError, ExpressionError
+        As `load`, for what the file alone can show to be wrong.
+    """
+    _, entries, drivers = read_entries(path)
+    graph = nx.MultiDiGraph()
+    owner: dict[int, tuple[str, int]] = {}
+    for entry in entries:
+        if entry.kind in SKIPPED:
+            continue
+        if entry.title in graph:
+            raise DiagramError(
+                "two blocks have the same title",
+                where=entry.where,
+                given=repr(entry.title),
+                expected="titles that differ",
+                mend="rename one of them",
+            )
+        owner |= {socket: (entry.title, port) for port, socket in enumerate(entry.outputs)}
+        text = {**entry.parameters, **dict.fromkeys(entry.trees, "")}.get(
+            {"SUM": "signs", "GAIN": "K"}.get(entry.kind, ""), ""
+        )
+        ports = (len(entry.inputs), len(entry.outputs))
+        host.add_block(graph, entry.title, entry.kind, ports, pos=entry.pos, text=text)
+    for entry in entries:
+        for into, socket in enumerate(entry.inputs if entry.kind not in SKIPPED else ()):
+            start, out = owner[drivers[socket]]
+            graph.add_edge(start, entry.title, out=out, into=into)
+    return graph
 
 
 def _short(value: Any) -> str:
