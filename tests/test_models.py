@@ -250,7 +250,11 @@ def test_the_shipped_models_are_what_the_tool_writes(
     monkeypatch.setattr(tool, "DIAGRAMS", tmp_path)
     tool.main()
     written = sorted(tmp_path.iterdir())
-    assert [path.name for path in written] == ["coupled_cell.bd", "lstm_layer.bd", "lstm_stacked.bd"]
+    assert [path.name for path in written] == [
+        "coupled_cell.bd",
+        "lstm_layer.bd",
+        "lstm_stacked.bd",
+    ]
     for path in written:
         assert path.read_bytes() == ls.model_path(path.stem).read_bytes()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import LSTM, Dense, Network, blockdiagram, build, save

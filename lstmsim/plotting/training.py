@@ -64,8 +64,8 @@ def plot_history(history: xr.Dataset) -> Figure:
         if "validation_loss" in history:
             _line(loss, epochs, history.validation_loss, "validation", COLOURS[1])
             loss.legend(loc="upper right")
-        loss.set_title("loss")
-        loss.set_ylabel("mean squared error")
+        loss.set_title("loss L")
+        loss.set_ylabel("L")
         names = [str(name) for name in history.array.values]
         for k, name in enumerate(names):
             column = history.gradient_norm.isel(array=k)
@@ -85,8 +85,9 @@ def plot_history(history: xr.Dataset) -> Figure:
             )
             for text in legend.get_texts():
                 text.set_parse_math(False)
-        _line(rate, epochs, history.learning_rate, "", "#444444")
-        rate.set_title("learning rate")
+        rate.plot(epochs, history.learning_rate, color="#444444", linewidth=1.2)
+        rate.set_ylim(0, 1.1 * float(history.learning_rate.max()))
+        rate.set_title("learning rate η")
         rate.set_ylabel("η")
         rate.set_xlabel("epoch")
         rate.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
