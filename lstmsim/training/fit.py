@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
@@ -140,7 +141,8 @@ def fit(
         keeper.after(state)
         report(state)
 
-    with held_back() as stop:
+    # What is not finite is divergence, and said as such.
+    with held_back() as stop, np.errstate(all="ignore"):
         reason = loop.run(Steps(problem, state), after, stop)
     if reason != "diverged":  # which may have happened in the middle of an epoch
         keeper.save(state)

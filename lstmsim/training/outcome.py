@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lstmsim.arrays import FloatArray
+from lstmsim.arrays import FloatArray, count
 from lstmsim.engine.compiled import Compiled
 from lstmsim.errors import NonFiniteSignalError
 from lstmsim.training import history
@@ -42,7 +42,8 @@ def outcome(
     values, epoch = state.values(mapped.size), state.epoch
     engine = np.empty(len(mapped.index), state.pool.dtype)
     mapped.spread(state.pool, engine)
-    if reason != "diverged" and not problem.losses.loss(engine) <= options.max_loss:
+    last = problem.losses.loss(engine)
+    if not (np.isfinite(last) and last <= options.max_loss):
         reason = "diverged"  # the last step has led too far
     if reason == "diverged":
         if state.steps == 0:
@@ -101,8 +102,8 @@ def _message(reason: str, problem: Problem, state: State, epoch: int) -> str:
     else:
         mends.append("a tighter clip")
     return (
-        f"diverged in epoch {state.epoch + 1:,}: the loss or its gradient went beyond {bound}; "
-        f"the arrays are the last good ones, after epoch {epoch}; try {' or '.join(mends)}"
+        f"diverged after {count(state.epoch, 'epoch')}: the loss or its gradient went beyond "
+        f"{bound}; the arrays are the last good ones, after epoch {epoch}; try {' or '.join(mends)}"
     )
 
 

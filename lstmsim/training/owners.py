@@ -17,7 +17,7 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim.arrays import FloatArray
 from lstmsim.engine.graph import parameters
 from lstmsim.errors import DiagramError, LstmsimError
-from lstmsim.expressions import values_and_sizes
+from lstmsim.expressions import passed_on
 from lstmsim.layers import build
 from lstmsim.models.catalogue import BLOCKS
 from lstmsim.models.reading import Origin, origin
@@ -150,8 +150,8 @@ class BlocksOwner:
 class WorkspaceOwner:
     """A diagram loaded from a model file: the arrays of its workspace.
 
-    What a file says in plain numbers is part of the model, and stays.  So do names that say
-    which, how many or where (indices, sizes, bounds, samples of a source, Ts).
+    What a file says in plain numbers is part of the model, and stays.  So do names that are used
+    for something else too: bounds, samples of a source, Ts.
     """
 
     diagram: BlockDiagram
@@ -162,21 +162,20 @@ class WorkspaceOwner:
         """The workspace's arrays whose numbers become parameters."""
         values: set[str] = set()
         fixed = {"Ts"}
-        for key, (passed_on, sizes) in self._names().items():
-            values |= passed_on
-            fixed |= sizes
+        for key, names in self._names().items():
+            values |= names
             if key not in self._trainable():
-                fixed |= passed_on
+                fixed |= names
         known = self.origin.workspace
-        names = [name for name in known if name in values - fixed]
-        return {name: np.array(known[name], np.float64) for name in names}
+        free = [name for name in known if name in values - fixed]
+        return {name: np.array(known[name], np.float64) for name in free}
 
     @property
     def states(self) -> set[str]:
         """Names whose numbers become nothing but initial values of delays."""
         by_use: dict[bool, set[str]] = {True: set(), False: set()}
-        for key, (passed_on, _) in self._names().items():
-            by_use[self._trainable().get(key) == "x0"] |= passed_on
+        for key, names in self._names().items():
+            by_use[self._trainable().get(key) == "x0"] |= names
         return by_use[True] - by_use[False]
 
     def blocks(self, arrays: Mapping[str, FloatArray]) -> Blocks:
@@ -223,9 +222,9 @@ class WorkspaceOwner:
                     found[title, name] = next(iter(lowered[title]))
         return found
 
-    def _names(self) -> dict[tuple[str, str], tuple[set[str], set[str]]]:
+    def _names(self) -> dict[tuple[str, str], set[str]]:
         return {
-            (title, name): values_and_sizes(tree)
+            (title, name): passed_on(tree)
             for title, entry in self.origin.entries.items()
             for name, tree in entry.trees.items()
         }
