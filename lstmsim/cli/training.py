@@ -155,6 +155,13 @@ def train(
     except TrainingInterrupted as stopped:
         save_workspace(stopped.result.workspace or {}, out)
         raise StoppedError(f"{stopped}\nthe arrays so far are saved in {out}") from None
+    except KeyboardInterrupt:  # pressed again, in the middle of an epoch
+        kept = checkpoint is not None and checkpoint.exists()
+        raise StoppedError(
+            f"interrupted at once; the last checkpoint is {checkpoint}: --resume goes on from it"
+            if kept
+            else "interrupted at once: nothing was saved"
+        ) from None
     save_workspace(result.workspace or {}, out)  # there is one, of a diagram that was loaded
     saved = [str(out)]
     if plot_file is not None:

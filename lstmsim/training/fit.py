@@ -132,7 +132,7 @@ def fit(
             where="resume",
             given="resume=True, and no checkpoint",
             expected="the path of a checkpoint",
-            mend='checkpoint="training.npz"',
+            mend='checkpoint="training.npz" (--checkpoint training.npz)',
         )
     keeper = checkpoints.Keeper(chosen, parts)
     report = _reporter(progress, chosen)
