@@ -9,6 +9,7 @@ True
 
 from lstmsim import errors as errors
 from lstmsim import published as published
+from lstmsim import training as training
 from lstmsim._version import __version__ as __version__
 from lstmsim.checker import check as check
 from lstmsim.engine.compiled import compile as compile
@@ -32,6 +33,7 @@ from lstmsim.plotting import plot_attractor as plot_attractor
 from lstmsim.plotting import plot_diagram as plot_diagram
 from lstmsim.plotting import plot_difference as plot_difference
 from lstmsim.plotting import plot_gradient_flow as plot_gradient_flow
+from lstmsim.plotting import plot_history as plot_history
 from lstmsim.plotting import plot_loop_gains as plot_loop_gains
 from lstmsim.plotting import plot_lyapunov as plot_lyapunov
 from lstmsim.plotting import save_plot as save_plot
@@ -40,6 +42,10 @@ from lstmsim.simulate import simulate as simulate
 from lstmsim.stability import stability as stability
 from lstmsim.tracefiles import load_traces as load_traces
 from lstmsim.tracefiles import save_traces as save_traces
+from lstmsim.training.fit import fit as fit
+from lstmsim.training.options import TrainingOptions as TrainingOptions
+from lstmsim.training.result import TrainingResult as TrainingResult
 from lstmsim.workspaces import load_input as load_input
 from lstmsim.workspaces import load_workspace as load_workspace
 from lstmsim.workspaces import network_from_workspace as network_from_workspace
+from lstmsim.workspaces import save_workspace as save_workspace

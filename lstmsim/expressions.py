@@ -179,6 +179,25 @@ def names(tree: ast.expr) -> set[str]:
     }
 
 
+def passed_on(tree: ast.expr) -> set[str]:
+    """Return the names whose numbers an expression uses; inside `len` the shape alone matters.
+
+    Examples
+    --------
+    >>> sorted(passed_on(parse("W[0:len(h0)] + b", "")))
+    ['W', 'b']
+    """
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _function_name(node.func) == "len"
+        for argument in node.args
+        for part in ast.walk(argument)
+    }
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in inside}
+    return used & names(tree)
+
+
 def evaluate(tree: ast.expr, workspace: Mapping[str, Any], text: str, where: str) -> Any:
     """Return the value of an expression that `parse` has allowed.
 

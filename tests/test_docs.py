@@ -28,6 +28,8 @@ PUBLIC_NAMES = [
     "Dense",
     "LSTM",
     "Network",
+    "TrainingOptions",
+    "TrainingResult",
     "blockdiagram",
     "build",
     "check",
@@ -36,6 +38,7 @@ PUBLIC_NAMES = [
     "fixed_points",
     "gradient_flow",
     "linearize",
+    "fit",
     "load",
     "load_input",
     "load_traces",
@@ -53,13 +56,16 @@ PUBLIC_NAMES = [
     "plot_gradient_flow",
     "plot_loop_gains",
     "plot_lyapunov",
+    "plot_history",
     "published",
     "reference",
     "save",
     "save_plot",
     "save_traces",
+    "save_workspace",
     "simulate",
     "stability",
+    "training",
 ]
 
 #: The order of a docstring's sections.

@@ -122,17 +122,24 @@ class Compiled:
         self._form = form or ("vector" if lanes.vectors_available() else "scalar")
         self._store = Store(parameters(diagram.blocklist), dtype)
         self._watch = Watch(diagram, graph)
-        self._engine: Engine
-        if engine == "numba":
-            self._engine = Kernels(graph, schedule, self._store, self._form)
-        else:
-            self._engine = Interpreter(graph, schedule, self._store)
+        self._engine = self.engine_on(self._store)
         # The name and width of the only source, where kernels take an array as it is.
         plain = engine == "numba" and len(graph.sources) == 1 and graph.outputs
         self._plain_input, self._plain_width = next(iter(graph.sources.items()), ("", 0))
         if not plain:
             self._plain_width = -1
         self._plain_sample = (self._plain_width,)
+
+    def own_store(self) -> Store:
+        """Return the parameters as they are now, in a store that the diagram does not change."""
+        self._watch.refresh(self._store)
+        return Store(self._store.arrays, self.dtype)
+
+    def engine_on(self, store: Store) -> Engine:
+        """Return the engine, running on the parameters of a store."""
+        if self.engine == "numba":
+            return Kernels(self.graph, self.schedule, store, self._form)
+        return Interpreter(self.graph, self.schedule, store)
 
     @cached_property
     def _stepper(self) -> Stepper:
@@ -412,7 +419,7 @@ class Compiled:
 
             return self._gradient(given, begin, k, derivative, wrt_input, recompute)
 
-        found = self._each(one, len(given.inputs))
+        found = each(one, len(given.inputs))
         value += sum(part.loss for part in found)
         if not math.isfinite(value):
             real_array(target, "the target")  # says where it is not finite
@@ -477,13 +484,6 @@ class Compiled:
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
         return states(self.diagram, state, given, self._store)
 
-    def _each(self, one: Callable[[int], Any], count: int) -> list[Any]:
-        """Return what a function says of every sequence, computed on all cores."""
-        if count == 1:
-            return [one(0)]
-        # The kernels let go of Python's lock: two sequences run on two cores.
-        return list(_workers().map(one, range(count)))
-
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any
     ) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -492,7 +492,7 @@ class Compiled:
         def one(k: int) -> tuple[dict[str, Array], dict[str, Array]]:
             return self._engine.run(given.inputs[k], begin[k], given.samples, names)
 
-        found = self._each(one, len(given.inputs))
+        found = each(one, len(given.inputs))
         if not given.batched:
             return found[0]  # type: ignore[no-any-return]
         signals = {name: np.stack([own[name] for own, _ in found]) for name in names}
@@ -521,6 +521,14 @@ class Compiled:
         raise NonFiniteSignalError.at(
             re.sub(r"\[\d+\]$", "", origin), sample, found[origin][..., sample, :]
         )
+
+
+def each(one: Callable[[int], Any], count: int) -> list[Any]:
+    """Return what a function says of every sequence of a batch, computed on all cores."""
+    if count == 1:
+        return [one(0)]
+    # The kernels let go of Python's lock: two sequences run on two cores.
+    return list(_workers().map(one, range(count)))
 
 
 @cache
