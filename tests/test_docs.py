@@ -38,6 +38,7 @@ PUBLIC_NAMES = [
     "load_traces",
     "load_workspace",
     "lstm_layer",
+    "lti",
     "model_path",
     "network_from_workspace",
     "plot",
