@@ -10,6 +10,7 @@ True
 from lstmsim import errors as errors
 from lstmsim import lti as lti
 from lstmsim import published as published
+from lstmsim import training as training
 from lstmsim._version import __version__ as __version__
 from lstmsim.checker import check as check
 from lstmsim.engine.compiled import compile as compile
@@ -29,6 +30,9 @@ from lstmsim.simulate import reference as reference
 from lstmsim.simulate import simulate as simulate
 from lstmsim.tracefiles import load_traces as load_traces
 from lstmsim.tracefiles import save_traces as save_traces
+from lstmsim.training.fit import fit as fit
+from lstmsim.training.options import TrainingOptions as TrainingOptions
+from lstmsim.training.result import TrainingResult as TrainingResult
 from lstmsim.workspaces import load_input as load_input
 from lstmsim.workspaces import load_workspace as load_workspace
 from lstmsim.workspaces import network_from_workspace as network_from_workspace

@@ -179,6 +179,38 @@ def names(tree: ast.expr) -> set[str]:
     }
 
 
+def values_and_sizes(tree: ast.expr) -> tuple[set[str], set[str]]:
+    """Return the names whose numbers are passed on, and those that say which, or how many.
+
+    A name inside `len` is neither: its shape alone matters.
+
+    Examples
+    --------
+    >>> values_and_sizes(parse("W[k:k+len(h0)]", ""))
+    ({'W'}, {'k'})
+    """
+    values: set[str] = set()
+    sizes: set[str] = set()
+
+    def walk(node: ast.AST, found: set[str]) -> None:
+        match node:
+            case ast.Name(id=name):
+                found.add(name)
+            case ast.Subscript(value=value, slice=index):
+                walk(value, found)
+                walk(index, sizes)
+            case ast.Call(func=function, args=arguments):
+                called = _function_name(function)
+                for argument in arguments if called != "len" else []:
+                    walk(argument, found if called == "array" else sizes)
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    walk(child, found)
+
+    walk(tree, values)
+    return values - _CONSTANTS.keys(), sizes - _CONSTANTS.keys()
+
+
 def evaluate(tree: ast.expr, workspace: Mapping[str, Any], text: str, where: str) -> Any:
     """Return the value of an expression that `parse` has allowed.
 

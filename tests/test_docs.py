@@ -28,11 +28,14 @@ PUBLIC_NAMES = [
     "Dense",
     "LSTM",
     "Network",
+    "TrainingOptions",
+    "TrainingResult",
     "blockdiagram",
     "build",
     "check",
     "compile",
     "errors",
+    "fit",
     "load",
     "load_input",
     "load_traces",
@@ -49,6 +52,7 @@ PUBLIC_NAMES = [
     "save_plot",
     "save_traces",
     "simulate",
+    "training",
 ]
 
 #: The order of a docstring's sections.

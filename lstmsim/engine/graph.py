@@ -204,3 +204,17 @@ def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
             if arrays:
                 values[str(block.name)] = arrays
     return values
+
+
+def assign(block: Any, arrays: Mapping[str, Array]) -> None:
+    """Put arrays, named and shaped as `parameters` returns them, into a block."""
+    for name, array in arrays.items():
+        value = np.array(array, np.float64)
+        if name == "x0":
+            block._x0 = value
+        elif name == "value":
+            block.value = value if np.ndim(block.value) else float(value[0])
+        elif name == "k":
+            block.K = float(value)
+        else:
+            block.K = value.T if str(block.type).upper() == "GAIN" and not block.premul else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,39 @@ class Entry:
     def where(self) -> str:
         """The words for the block in an error."""
         return f"block {self.title!r} ({self.kind})"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a loaded diagram was made from.
+
+    Parameters
+    ----------
+    file : Path
+        The model file.
+    entries : dict of Entry
+        Its blocks, by title.
+    workspace : dict
+        The values of the names in its expressions, as they were given.
+    """
+
+    file: Path
+    entries: dict[str, Entry]
+    workspace: dict[str, Any]
+
+    def block(self, title: str, workspace: Mapping[str, Any]) -> Block:
+        """Return one block made anew over another workspace, in a diagram of its own."""
+        bd = host.blockdiagram()
+        clock = bd.clock(1.0, name="clock")
+        return _make(bd, self.entries[title], workspace, clock, {})
+
+
+_ORIGINS: weakref.WeakKeyDictionary[BlockDiagram, Origin] = weakref.WeakKeyDictionary()
+
+
+def origin(diagram: BlockDiagram) -> Origin | None:
+    """Return what a diagram was loaded from, None for one that was built or wired by hand."""
+    return _ORIGINS.get(diagram)
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -149,10 +183,13 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
             mend="add the bias to the model, or take bF out",
         )
     try:
-        return _wired(file, entries, wires, values)
+        bd = _wired(file, entries, wires, values)
     except LstmsimError as error:
         _explain(values, used, error)
         raise
+    blocks = {entry.title: entry for entry in entries if entry.kind not in SKIPPED}
+    _ORIGINS[bd] = Origin(file, blocks, values)
+    return bd
 
 
 def _explain(values: Mapping[str, Any], used: set[str], error: LstmsimError) -> None:

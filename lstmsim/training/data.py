@@ -1,0 +1,124 @@
+"""Sequences to train on: inputs and targets, checked against the diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim import binding
+from lstmsim.arrays import FloatArray, real_array
+from lstmsim.blocks.fromworkspace import sample_rows
+from lstmsim.engine.graph import Graph
+from lstmsim.errors import DiagramError, InvalidValueError, ShapeError
+from lstmsim.host import sources
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sequence: the samples of every source by block name, and those of the target."""
+
+    inputs: dict[str, FloatArray]
+    target: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def _listed(values: Any, name: str) -> list[Any]:
+    """Return the sequences in what was given: one, a list of them, or a batch (B, T, width)."""
+    if values is None or isinstance(values, Mapping):
+        return [values]
+    # A list of numbers or of rows is one sequence; a list of arrays is several.
+    if isinstance(values, list | tuple) and any(
+        isinstance(v, np.ndarray | Mapping) or np.ndim(v) == 2 for v in values
+    ):
+        if not len(values):
+            return []
+        return list(values)
+    if np.ndim(values) == 3:
+        return list(real_array(values, name, "the training data"))
+    return [values]
+
+
+def sequences(
+    diagram: BlockDiagram, graph: Graph, u: Any, target: Any, what: str = "training"
+) -> list[Sample]:
+    """Return the sequences, if inputs and targets fit one another and the diagram.
+
+    Raises
+    ------
+    DiagramError
+        If the diagram has no output.
+    InvalidTypeError, InvalidValueError, ShapeError
+        If they do not fit.
+    """
+    if not graph.outputs:
+        raise DiagramError(
+            "the diagram has no output",
+            where="the diagram",
+            given="no TOWORKSPACE block",
+            expected="at least one sink, whose signal is compared with the target",
+            mend="connect what is to be trained to a TOWORKSPACE",
+        )
+    given, wanted = _listed(u, "u"), _listed(target, "the target")
+    if len(given) != len(wanted) or not wanted:
+        raise ShapeError(
+            "inputs and targets are not as many",
+            where=f"the {what} data",
+            given=f"{len(given)} sequences in, {len(wanted)} targets",
+            expected="at least one sequence, and a target for each",
+        )
+    widths = {name: node.width for name, node in graph.nodes.items()} | graph.sources
+    width = sum(widths[name] for name in graph.outputs)
+    found = []
+    for number, (one, goal) in enumerate(zip(given, wanted, strict=True)):
+        place = f"the {what} data" + (f", sequence {number}" if len(given) > 1 else "")
+        inputs = binding.inputs(diagram, one)
+        count = binding.sample_count(diagram, inputs, None)
+        rows = sample_rows(goal, "the target", place)
+        if rows.shape != (count, width):
+            _refuse_target(rows.shape, (count, width), place)
+        values = {name: block.values for name, block in sources(diagram).items()} | inputs
+        found.append(Sample({n: np.asarray(v) for n, v in values.items()}, rows))
+    return found
+
+
+def _refuse_target(given: tuple[int, ...], expected: tuple[int, int], where: str) -> None:
+    raise ShapeError(
+        "the target does not fit the input"
+        if given[0] != expected[0]
+        else "the target does not fit the outputs",
+        where=where,
+        given=f"a target of shape {given}",
+        expected=f"shape {expected}: one row for each of the input's {expected[0]} samples, one "
+        f"column for each of the {expected[1]} outputs",
+        mend="transpose the target if its rows are the outputs"
+        if given == expected[::-1]
+        else "cut input and target to one length"
+        if given[0] != expected[0]
+        else None,
+    )
+
+
+def check_varies(samples: Sequence[Sample]) -> None:
+    """Refuse targets that never change: whatever is learnt, it is a constant.
+
+    Raises
+    ------
+    InvalidValueError
+        If all samples of all targets are the same, and there is more than one.
+    """
+    first = samples[0].target[0]
+    if sum(map(len, samples)) > 1 and all((s.target == first).all() for s in samples):
+        raise InvalidValueError(
+            "the target is constant",
+            where="the training data",
+            given=f"{first.tolist()} at every sample",
+            expected="a target that changes: a constant one is fitted by any network with a bias, "
+            "and says nothing of it",
+            mend="look at how the target was made; if it is meant, pass constant_target=True",
+        )

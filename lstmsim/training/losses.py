@@ -1,0 +1,143 @@
+"""The loss over sequences of any lengths: their objectives, and what is put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.engine.compiled import Compiled
+from lstmsim.engine.objective import Objective
+from lstmsim.training.data import Sample
+
+Array = npt.NDArray[Any]
+States = dict[str, Array] | None
+
+
+class Group(NamedTuple):
+    """Sequences of one length that one objective evaluates.
+
+    Parameters
+    ----------
+    objective : Objective
+        Which one.
+    members : tuple of int
+        The numbers of the sequences.
+    samples : int
+        How many samples they have together.
+    weight : float
+        Their share of the loss.
+    """
+
+    objective: Objective
+    members: tuple[int, ...]
+    samples: int
+    weight: float
+
+
+class Losses:
+    """The mean loss over some of the sequences, and its gradient.
+
+    Every element of every target counts the same, however long its sequence is.
+
+    Parameters
+    ----------
+    compiled : Compiled
+        The diagram.
+    samples : list of Sample
+        The sequences.
+    loss : str
+        "mse" or "half_mse".
+    carry : bool
+        Whether a sequence begins with the states that the one before it left.
+    """
+
+    def __init__(
+        self, compiled: Compiled, samples: Sequence[Sample], loss: str, carry: bool
+    ) -> None:
+        self._compiled, self._samples, self._loss, self._carry = compiled, samples, loss, carry
+        self._objectives: dict[tuple[int, int], Objective] = {}
+        self._bound: dict[tuple[int, int], tuple[int, ...]] = {}
+        #: What the last sequence left, where states are carried.
+        self.final_states: States = None
+        self.all = self.groups(range(len(samples)))
+        self.layout = self.all[0].objective.layout
+        self._sum = np.empty_like(self.all[0].objective.initial())
+
+    def groups(self, which: Iterable[int]) -> list[Group]:
+        """Return sequences in groups of one length; carried on, each by itself and in order."""
+        members = [int(k) for k in which]
+        lengths = [len(self._samples[k]) for k in members]
+        parts: list[tuple[int, ...]]
+        if self._carry:
+            parts = [(k,) for k in members]
+        else:
+            parts = [
+                tuple(k for k, n in zip(members, lengths, strict=True) if n == length)
+                for length in dict.fromkeys(lengths)
+            ]
+        total = sum(lengths)
+        sizes = [len(part) * len(self._samples[part[0]]) for part in parts]
+        return [
+            Group(self._objective(part), part, size, size / total)
+            for part, size in zip(parts, sizes, strict=True)
+        ]
+
+    def _objective(self, members: tuple[int, ...]) -> Objective:
+        key = (len(members), len(self._samples[members[0]]))
+        if key not in self._objectives:
+            inputs, target = self._stacked(members)
+            self._objectives[key] = Objective(self._compiled, inputs, target, self._loss)
+            self._bound[key] = members
+        return self._objectives[key]
+
+    def _stacked(self, members: tuple[int, ...]) -> tuple[dict[str, Array], Array]:
+        chosen = [self._samples[k] for k in members]
+        if len(chosen) == 1:
+            return dict(chosen[0].inputs), chosen[0].target
+        inputs = {name: np.stack([s.inputs[name] for s in chosen]) for name in chosen[0].inputs}
+        return inputs, np.stack([s.target for s in chosen])
+
+    def _bind(self, group: Group) -> None:
+        key = (len(group.members), len(self._samples[group.members[0]]))
+        if self._bound[key] != group.members:
+            group.objective.bind(*self._stacked(group.members))
+            self._bound[key] = group.members
+
+    def gradient(
+        self, values: Array, groups: list[Group], state: States = None
+    ) -> tuple[float, Array]:
+        """Return the loss over groups and its gradient, which the next call may overwrite."""
+        if len(groups) == 1:
+            group = groups[0]
+            self._bind(group)
+            loss, gradient = group.objective(values, state)
+            if self._carry:
+                self.final_states = _copied(group.objective.final_states)
+            return loss, gradient
+        total = 0.0
+        self._sum[...] = 0
+        for group in groups:
+            self._bind(group)
+            loss, gradient = group.objective(values, state)
+            total += group.weight * loss
+            self._sum += group.weight * gradient
+            if self._carry:
+                state = self.final_states = _copied(group.objective.final_states)
+        return total, self._sum
+
+    def loss(self, values: Array, state: States = None) -> float:
+        """Return the loss over all sequences alone."""
+        total = 0.0
+        for group in self.all:
+            self._bind(group)
+            total += group.weight * group.objective.loss(values, state)
+            if self._carry:
+                state = _copied(group.objective.final_states)
+        return total
+
+
+def _copied(states: dict[str, Array]) -> dict[str, Array]:
+    return {name: np.array(value) for name, value in states.items()}

@@ -1,0 +1,166 @@
+"""What training gives back."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim.arrays import FloatArray, count
+from lstmsim.engine.graph import assign, parameters
+from lstmsim.errors import DiagramError
+from lstmsim.networks import Network
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """Trained arrays, and how they came about.
+
+    Parameters
+    ----------
+    parameters : dict of ndarray
+        All arrays of the network, the workspace or the blocks by name, trained or not.
+    trained : tuple of str
+        The names of those that were trained.
+    network : Network or None
+        The trained network, where a network was given.
+    workspace : dict of ndarray or None
+        The workspace with the trained arrays in the place of the old ones, in their shapes: of
+        a diagram loaded from a model file, or of a network, under the names that `lstm_layer.bd`
+        uses.  None for a diagram that was wired by hand.
+    history : xarray.Dataset
+        Loss, learning rate, norms of the gradients, loss on the validation data, by epoch.
+    reason : str
+        Why training stopped: "epochs", "patience", "diverged" or "interrupted".
+    message : str
+        The same in words, and what to change if it went wrong.
+    epochs : int
+        How many epochs were done.
+    best_epoch : int
+        After how many of them the arrays were as they are here: with validation data those with
+        the lowest loss on these, else the last ones that are good.
+    loss : float
+        The training loss of these arrays.
+    validation_loss : float or None
+        Their loss on the validation data, if there are any.
+    changes : dict of float
+        How far training has moved the elements of each trained array at most.
+    blocks : dict of ndarray
+        The parameters of the diagram's blocks, by block and parameter.
+    """
+
+    parameters: dict[str, FloatArray]
+    trained: tuple[str, ...]
+    network: Network | None
+    workspace: dict[str, Any] | None
+    history: xr.Dataset
+    reason: str
+    message: str
+    epochs: int
+    best_epoch: int
+    loss: float
+    validation_loss: float | None
+    changes: dict[str, float]
+    blocks: dict[tuple[str, str], FloatArray]
+
+    def apply(self, diagram: BlockDiagram) -> BlockDiagram:
+        """Put the trained parameters into a diagram's blocks, and return it.
+
+        Parameters
+        ----------
+        diagram : BlockDiagram
+            The one that was trained, or one with blocks of the same names and sizes.
+
+        Raises
+        ------
+        DiagramError
+            If it has other blocks, or of other sizes.
+        """
+        there = parameters(diagram.blocklist)
+        sizes = {(b, n): np.shape(a) for b, arrays in there.items() for n, a in arrays.items()}
+        differing = sorted(
+            f"{block}.{name}"
+            for block, name in sizes.keys() | self.blocks.keys()
+            if sizes.get((block, name)) != np.shape(self.blocks.get((block, name), np.nan))
+        )
+        if differing:
+            raise DiagramError(
+                "these parameters are those of another diagram",
+                where=", ".join(differing[:5]) + (" …" if len(differing) > 5 else ""),
+                given=f"{count(len(sizes), 'parameter')}",
+                expected=f"the {count(len(self.blocks), 'parameter')} of the diagram that was "
+                "trained",
+            )
+        for (block, name), array in self.blocks.items():
+            assign(diagram.blocknames[block], {name: array})
+        return diagram
+
+    @property
+    def table(self) -> Table:
+        """The arrays, and how far training has moved them, as a rich table."""
+        from rich.table import Table
+
+        table = Table("array", "shape", "trained", "largest change", "norm of the gradient")
+        for name, array in self.parameters.items():
+            moved = name in self.trained
+            norm = ""
+            if moved and self.history.sizes["epoch"]:
+                norm = f"{float(self.history.gradient_norm.sel(array=name)[-1]):.3g}"
+            table.add_row(
+                name,
+                " × ".join(map(str, array.shape)) or "number",
+                "yes" if moved else "no",
+                f"{self.changes[name]:.3g}" if moved else "",
+                norm,
+            )
+        return table
+
+    @property
+    def summary(self) -> str:
+        """The result in a line or two."""
+        first = float(self.history.loss[0]) if self.history.sizes["epoch"] else math.nan
+        text = f"loss {first:.4g} -> {self.loss:.4g} in {count(self.epochs, 'epoch')}"
+        if self.validation_loss is not None:
+            text += (
+                f"; on the validation data {self.validation_loss:.4g}, after epoch "
+                f"{self.best_epoch}"
+            )
+        return f"{text}\n{self.message}"
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=100, highlight=False)
+        with console.capture() as capture:
+            console.print(self.table)
+        return f"{capture.get()}{self.summary}"
+
+    def to_json(self) -> str:
+        """Return what there is to say, but for the arrays, as JSON."""
+
+        def plain(value: float | None) -> float | None:
+            return value if value is not None and math.isfinite(value) else None
+
+        history = self.history
+        return json.dumps(
+            {
+                "reason": self.reason,
+                "message": self.message,
+                "epochs": self.epochs,
+                "best_epoch": self.best_epoch,
+                "loss": plain(self.loss),
+                "validation_loss": plain(self.validation_loss),
+                "first_loss": plain(float(history.loss[0])) if history.sizes["epoch"] else None,
+                "trained": {n: list(self.parameters[n].shape) for n in self.trained},
+                "not_trained": [n for n in self.parameters if n not in self.trained],
+            },
+            indent=2,
+        )

@@ -1,0 +1,101 @@
+"""Schedules: how the learning rate changes from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lstmsim.training._checks import number, whole_number
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The learning rate stays as it is."""
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Return what the learning rate is multiplied with in an epoch, counted from 0.
+
+        Parameters
+        ----------
+        epoch, epochs : int
+            Which, and of how many.
+        """
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """The learning rate is multiplied with a factor every so many epochs.
+
+    Parameters
+    ----------
+    drop : float
+        The factor, > 0.
+    every : int
+        After how many epochs, again and again.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If the factor is not > 0, or the number not a whole one ≥ 1.
+
+    Examples
+    --------
+    >>> [Piecewise(0.5, every=2).factor(epoch, 10) for epoch in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+
+    drop: float
+    every: int
+
+    def __post_init__(self) -> None:
+        number(self.drop, "drop", "Piecewise", above=0.0)
+        whole_number(self.every, "every", "Piecewise", 1)
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Return what the learning rate is multiplied with in an epoch, counted from 0.
+
+        Parameters
+        ----------
+        epoch, epochs : int
+            Which, and of how many.
+        """
+        return float(self.drop ** (epoch // self.every))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """The learning rate falls along half a cosine, from its start to a fraction of it.
+
+    Parameters
+    ----------
+    floor : float, optional
+        The fraction at the end, in [0, 1].
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If the fraction is not in its range.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+    """
+
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        number(self.floor, "floor", "Cosine", least=0.0, most=1.0)
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Return what the learning rate is multiplied with in an epoch, counted from 0.
+
+        Parameters
+        ----------
+        epoch, epochs : int
+            Which, and of how many.
+        """
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+Schedule = Constant | Piecewise | Cosine
