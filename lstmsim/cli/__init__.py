@@ -11,6 +11,7 @@ from lstmsim.cli.common import complaints
 from lstmsim.cli.files import check, plot
 from lstmsim.cli.models import compile_model, edit, info
 from lstmsim.cli.running import demo, run
+from lstmsim.cli.studies import study
 from lstmsim.errors import LstmsimError
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, check, plot, info, edit):
+for _command in (demo, run, check, plot, info, edit, study):
     app.command()(_command)
 app.command("compile")(compile_model)
 

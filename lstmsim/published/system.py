@@ -37,6 +37,7 @@ REALISATION = {
     "B[3]": 0.5201,
 }
 STEADY_STATE_GAIN = 7.5351
+DIRECT = 0.0
 
 
 def published_system() -> control.StateSpace:
