@@ -2,7 +2,7 @@
 
     python run_model.py lstm_layer.bd [--workspace FILE]
 
-Without a workspace the published example's arrays are used, or, for the stacked model, ones
+Without a workspace the published example's arrays are used, or, for the other models, ones
 drawn from the same random stream.  Prints the first outputs, and shows or saves the figure.
 """
 
@@ -25,6 +25,11 @@ def example_workspace(model: Path) -> dict[str, Any]:
         workspace |= {"W2": random.randn(20, 3), "R2": random.randn(20, 5) / 2}
         workspace |= {"b2": random.randn(20, 1), "h02": [0.0] * 5, "c02": [0.0] * 5}
         workspace["F"] = random.randn(2, 5)
+    if model.stem == "coupled_cell":
+        random = ls.published.MatlabRandom(1)
+        workspace = {"W": random.randn(6, 4), "R": random.randn(6, 2), "b": random.randn(6, 1)}
+        workspace |= {"c0": [0.0] * 3, "y0": [0.0] * 2, "F": random.randn(2, 3)}
+        workspace |= {"u": random.randn(51, 4), "Ts": 0.1}
     return workspace
 
 

@@ -25,6 +25,7 @@ from lstmsim.networks import Dense as Dense
 from lstmsim.networks import Network as Network
 from lstmsim.plotting import plot as plot
 from lstmsim.plotting import plot_difference as plot_difference
+from lstmsim.plotting import plot_history as plot_history
 from lstmsim.plotting import save_plot as save_plot
 from lstmsim.simulate import reference as reference
 from lstmsim.simulate import simulate as simulate
@@ -36,3 +37,4 @@ from lstmsim.training.result import TrainingResult as TrainingResult
 from lstmsim.workspaces import load_input as load_input
 from lstmsim.workspaces import load_workspace as load_workspace
 from lstmsim.workspaces import network_from_workspace as network_from_workspace
+from lstmsim.workspaces import save_workspace as save_workspace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
 from collections.abc import Collection, Iterator
@@ -57,6 +58,15 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that a process left beside a target when it was killed."""
+    target = Path(path)
+    name = f".{glob.escape(target.stem[:40])}-????????{glob.escape(target.suffix)}"
+    for leftover in target.absolute().parent.glob(name):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
 
 
 def _unwritable(target: Path, given: str) -> FileAccessError:

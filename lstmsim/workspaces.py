@@ -6,6 +6,7 @@ A workspace has the names ``W R b h0 c0 F Ts`` for one layer with a dense head, 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import zipfile
@@ -18,13 +19,16 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import host
-from lstmsim.arrays import FloatArray, sample_time
+from lstmsim.arrays import FloatArray, real_array, sample_time
 from lstmsim.blocks.fromworkspace import sample_rows
 from lstmsim.errors import DataFileError, DiagramError, InvalidTypeError, InvalidValueError
-from lstmsim.files import existing
+from lstmsim.files import check_target, existing, written_whole
 from lstmsim.layers import build
 from lstmsim.models.catalogue import BLOCKS
 from lstmsim.networks import LSTM, Dense, Network
+
+#: Endings of workspace files.
+WORKSPACE_ENDINGS = (".npz", ".mat")
 
 
 def load_workspace(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
@@ -60,14 +64,62 @@ def load_workspace(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     )
 
 
-def load_input(path: str | os.PathLike[str]) -> FloatArray:
+def save_workspace(workspace: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Save the arrays of a workspace, whole or not at all.
+
+    Parameters
+    ----------
+    workspace : mapping of str to array_like
+        Real numbers by name.
+    path : path
+        With the ending `.npz`, or `.mat` for MATLAB (version 5 format; vectors become columns).
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        If it is not a mapping to arrays of finite real numbers.
+    DataFileError
+        If the ending is another one.
+    FileAccessError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> save_workspace({"W": np.eye(4, 1), "Ts": 0.1}, file)
+    >>> load_workspace(file)["W"].shape
+    (4, 1)
+    """
+    if not isinstance(workspace, Mapping):
+        raise InvalidTypeError(
+            "the workspace is not a mapping",
+            given=type(workspace).__name__,
+            expected="a mapping from names to arrays",
+        )
+    check_target(path, WORKSPACE_ENDINGS, "workspace")
+    arrays = {str(n): real_array(v, str(n), "the workspace") for n, v in workspace.items()}
+    content = io.BytesIO()
+    if Path(path).suffix.lower() == ".mat":
+        from scipy.io import savemat
+
+        savemat(content, arrays, oned_as="column", long_field_names=True)
+    else:
+        np.savez(content, **arrays)  # type: ignore[arg-type]
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def load_input(path: str | os.PathLike[str], name: str = "u") -> FloatArray:
     """Read an input of shape (T, Ni).
 
     Parameters
     ----------
     path : path
         A `.csv` file with one row a sample (a line of names at the top is passed over), a
-        `.npy` file, or a `.npz` or `.mat` file with an array `u` or one array alone.
+        `.npy` file, or a `.npz` or `.mat` file with an array of the name, or one array alone.
+    name : str, optional
+        The array to take of a file with several.
 
     Returns
     -------
@@ -83,23 +135,23 @@ def load_input(path: str | os.PathLike[str]) -> FloatArray:
     where = str(file)
     if suffix in (".npz", ".mat"):
         arrays = load_workspace(file)
-        if "u" not in arrays and len(arrays) != 1:
+        if name not in arrays and len(arrays) != 1:
             raise DataFileError(
-                "the file does not say which array is the input",
+                "the file does not say which array is meant",
                 where=where,
                 given=f"arrays {', '.join(arrays) or '(none)'}",
-                expected="an array u, or one array alone",
+                expected=f"an array {name}, or one array alone",
             )
-        return sample_rows(arrays.get("u", next(iter(arrays.values()))), "u", where)
+        return sample_rows(arrays.get(name, next(iter(arrays.values()))), name, where)
     if suffix == ".npy":
         try:
-            return sample_rows(np.load(file, allow_pickle=False), "u", where)
+            return sample_rows(np.load(file, allow_pickle=False), name, where)
         except (EOFError, ValueError, OSError) as error:
             if isinstance(error, InvalidValueError):
                 raise
             raise _damaged(file, "an .npy file without pickles", error) from None
     if suffix == ".csv":
-        return sample_rows(_read_csv(file), "u", where)
+        return sample_rows(_read_csv(file), name, where)
     raise DataFileError(
         "this is not a kind of input file",
         where=where,

@@ -46,11 +46,13 @@ PUBLIC_NAMES = [
     "network_from_workspace",
     "plot",
     "plot_difference",
+    "plot_history",
     "published",
     "reference",
     "save",
     "save_plot",
     "save_traces",
+    "save_workspace",
     "simulate",
     "training",
 ]

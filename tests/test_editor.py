@@ -70,7 +70,7 @@ def contents(model: Path) -> tuple[dict[str, object], set[tuple[object, ...]]]:
     return blocks, wires
 
 
-@pytest.mark.parametrize("name", ["lstm_layer", "lstm_stacked"])
+@pytest.mark.parametrize("name", ["lstm_layer", "lstm_stacked", "coupled_cell"])
 def test_a_shipped_model_opened_and_saved_in_the_editor_loses_nothing(
     name: str, tmp_path: Path
 ) -> None:
@@ -116,7 +116,7 @@ def test_the_editor_draws_a_model_without_a_screen(tmp_path: Path) -> None:
         assert f">{name}<" in text, f"{name} is not in the picture"
 
 
-@pytest.mark.parametrize("name", ["lstm_layer", "lstm_stacked"])
+@pytest.mark.parametrize("name", ["lstm_layer", "lstm_stacked", "coupled_cell"])
 def test_what_the_run_button_starts_works(name: str, tmp_path: Path) -> None:
     # bdedit looks for the script that the model's MAIN block names beside the model.
     model = ls.model_path(name)

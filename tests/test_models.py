@@ -250,12 +250,16 @@ def test_the_shipped_models_are_what_the_tool_writes(
     monkeypatch.setattr(tool, "DIAGRAMS", tmp_path)
     tool.main()
     written = sorted(tmp_path.iterdir())
-    assert [path.name for path in written] == ["lstm_layer.bd", "lstm_stacked.bd"]
+    assert [path.name for path in written] == [
+        "coupled_cell.bd",
+        "lstm_layer.bd",
+        "lstm_stacked.bd",
+    ]
     for path in written:
         assert path.read_bytes() == ls.model_path(path.stem).read_bytes()
 
 
 def test_a_model_that_is_not_shipped_is_refused_with_those_that_are() -> None:
-    with refused(InvalidValueError, "'gru'", "lstm_layer or lstm_stacked"):
+    with refused(InvalidValueError, "'gru'", "coupled_cell or lstm_layer or lstm_stacked"):
         ls.model_path("gru")
     assert ls.model_path("lstm_layer.bd") == ls.model_path("lstm_layer")

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from lstmsim.cli.common import complaints
+from lstmsim.cli.common import StoppedError, complaints
 from lstmsim.cli.files import check, plot
 from lstmsim.cli.models import compile_model, edit, info
 from lstmsim.cli.running import demo, run
 from lstmsim.cli.studies import study
+from lstmsim.cli.training import train
 from lstmsim.errors import LstmsimError
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, check, plot, info, edit, study):
+for _command in (demo, run, train, check, plot, info, edit, study):
     app.command()(_command)
 app.command("compile")(compile_model)
 
@@ -48,6 +49,9 @@ def main() -> None:
         if end.code == 130:  # Ctrl-C, as Typer turns it into an end
             complaints.print("interrupted: nothing was saved")
         raise
+    except StoppedError as stopped:
+        complaints.print(str(stopped), markup=False, soft_wrap=True)
+        sys.exit(130)
     except LstmsimError as error:
         complaints.print("[bold red]error:[/bold red] ", end="")
         complaints.print(str(error), markup=False, soft_wrap=True)

@@ -16,6 +16,11 @@ from rich.console import Console
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 complaints = Console(stderr=True, highlight=False)
 
+
+class StoppedError(Exception):
+    """An end that the user has asked for: its message is said, and the exit status is 130."""
+
+
 Model = Annotated[
     str, typer.Argument(help="A .bd file, or the name of one that comes with the package.")
 ]

@@ -120,7 +120,8 @@ class Objective:
             arrays.setdefault(block, {})[name] = values[place.slice].reshape(place.shape)
         first = {node.block: arrays[node.block]["x0"] for node in self.graph.delays.values()}
         first |= dict(state or {})
-        self._gradient[...] = 0
+        if differentiate:
+            self._gradient[...] = 0
         scale = self.dtype.type(2 * self._factor / self._target.size)
         total, finals = 0.0, []
         for k, target in enumerate(self._target):

@@ -47,7 +47,7 @@ def model_path(name: str) -> Path:
     Parameters
     ----------
     name : str
-        "lstm_layer" or "lstm_stacked", with or without the ending.
+        "lstm_layer", "lstm_stacked" or "coupled_cell", with or without the ending.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """Training: any diagram that compiles, by following the gradient of its loss."""
 
 from lstmsim.training.fit import fit as fit
+from lstmsim.training.interrupts import TrainingInterrupted as TrainingInterrupted
 from lstmsim.training.optimizers import SGD as SGD
 from lstmsim.training.optimizers import Adam as Adam
 from lstmsim.training.optimizers import RMSProp as RMSProp

@@ -7,21 +7,24 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.arrays import FloatArray
 from lstmsim.engine.compiled import Compiled, compile
-from lstmsim.errors import InvalidTypeError, InvalidValueError, NonFiniteSignalError
+from lstmsim.errors import (
+    InvalidTypeError,
+    InvalidValueError,
+)
 from lstmsim.networks import Network
-from lstmsim.training import history, loop
+from lstmsim.training import checkpoints, loop
 from lstmsim.training.data import Sample, check_varies, sequences
+from lstmsim.training.interrupts import TrainingInterrupted, held_back
 from lstmsim.training.loop import Problem, State, Steps
 from lstmsim.training.losses import Losses
 from lstmsim.training.mapping import trained
 from lstmsim.training.options import TrainingOptions, combined
-from lstmsim.training.owners import NetworkOwner, Owner, WorkspaceOwner, network_with, owner_of
+from lstmsim.training.outcome import outcome
+from lstmsim.training.owners import Owner, owner_of
 from lstmsim.training.result import TrainingResult
 
 Data = npt.ArrayLike | Mapping[str, npt.ArrayLike] | list[Any] | None
@@ -40,6 +43,7 @@ def fit(
     *,
     validation: tuple[Data, Data] | None = None,
     progress: Progress | None = None,
+    resume: bool = False,
     **changes: Any,
 ) -> TrainingResult:
     """Train a network, or any diagram that compiles, to give a target for an input.
@@ -64,6 +68,9 @@ def fit(
         Data that are not trained on: the arrays with the lowest loss on them are returned.
     progress : callable, optional
         Called as ``progress(epochs done, epochs, loss, learning rate)``, ten times a second.
+    resume : bool, optional
+        Whether to go on from the checkpoint, if there is one: the arrays at the end are then the
+        same, to the last bit, as those of a training that was never interrupted.
     **changes
         Options by name: ``fit(network, u, y, epochs=100, learning_rate=0.01)``.
 
@@ -81,6 +88,8 @@ def fit(
         If the diagram does not compile, or computes parameters from what is to be trained.
     NonFiniteSignalError
         If the loss is not finite before training has begun.
+    DataFileError, FileAccessError
+        If a checkpoint cannot be written or read, or would be lost.
 
     Examples
     --------
@@ -92,6 +101,13 @@ def fit(
     Network(4 inputs -> LSTM(3 units) -> Dense(2 outputs), Ts=0.1 s, 102 parameters)
     >>> bool(result.loss < result.history.loss[0])
     True
+
+    Notes
+    -----
+    Ctrl-C lets the epoch end, writes the checkpoint, and raises `training.TrainingInterrupted`,
+    a KeyboardInterrupt with the result so far; pressed again it acts at once.  A checkpoint that
+    cannot be written, because the disk is full, is said in a warning, and training goes on; the
+    one before it is as it was.
     """
     if not isinstance(model, Network | BlockDiagram):
         raise InvalidTypeError(
@@ -103,11 +119,37 @@ def fit(
     chosen = combined(options, changes)
     diagram, owner = owner_of(model)
     compiled = compile(diagram, chosen.dtype, chosen.engine)
-    problem = _problem(compiled, owner, chosen, (u, target), validation)
+    problem, parts = _problem(compiled, owner, chosen, (u, target), validation)
     state = loop.begin(problem)
-    steps = Steps(problem, state)
-    reason = loop.run(steps, _reporter(progress, chosen), lambda: False)
-    return _result(model, owner, compiled, problem, state, reason, u)
+    if chosen.checkpoint is not None:
+        checkpoints.check_free(chosen.checkpoint, resume)
+        if resume and chosen.checkpoint.exists():
+            checkpoints.restore(chosen.checkpoint, state, parts, chosen.epochs)
+    elif resume:
+        raise InvalidValueError(
+            "there is nothing to go on from",
+            where="resume",
+            given="resume=True, and no checkpoint",
+            expected="the path of a checkpoint",
+            mend='checkpoint="training.npz"',
+        )
+    keeper = checkpoints.Keeper(chosen, parts)
+    report = _reporter(progress, chosen)
+
+    def after(state: State) -> None:
+        keeper.after(state)
+        report(state)
+
+    with held_back() as stop:
+        reason = loop.run(Steps(problem, state), after, stop)
+    if reason != "diverged":  # which may have happened in the middle of an epoch
+        keeper.save(state)
+    result = outcome(owner, compiled, problem, state, reason)
+    if reason == "interrupted":
+        raise TrainingInterrupted(f"{result.message}; {keeper.how_to_go_on}", result)
+    if result.reason == "diverged":
+        warnings.warn(result.message, stacklevel=2)
+    return result
 
 
 def _problem(
@@ -116,8 +158,8 @@ def _problem(
     options: TrainingOptions,
     data: tuple[Data, Data],
     validation: tuple[Data, Data] | None,
-) -> Problem:
-    """Return what is to be done, if all of it fits together."""
+) -> tuple[Problem, dict[str, str]]:
+    """Return what is to be done, if all of it fits together, and its fingerprint."""
     samples = sequences(compiled.diagram, compiled.graph, *data)
     if not options.constant_target:
         check_varies(samples)
@@ -154,7 +196,8 @@ def _problem(
             given=", ".join(map(repr, options.decayed)) or "no name",
             expected=f"names, or patterns, of: {', '.join(mapped.arrays)}",
         )
-    return Problem(mapped, losses, others, options, len(samples))
+    parts = checkpoints.fingerprint(compiled.graph, owner, options, samples, held_out)
+    return Problem(mapped, losses, others, options, samples), parts
 
 
 def _rounded(samples: list[Sample], dtype: Any) -> list[Sample]:
@@ -178,96 +221,3 @@ def _reporter(progress: Progress | None, options: TrainingOptions) -> Callable[[
             progress(state.epoch, options.epochs, float(record.loss[k]), float(record.rate[k]))
 
     return report
-
-
-def _result(
-    model: Network | BlockDiagram,
-    owner: Owner,
-    compiled: Compiled,
-    problem: Problem,
-    state: State,
-    reason: str,
-    data: Data,
-) -> TrainingResult:
-    mapped, options = problem.trained, problem.options
-    values, epoch = state.values(mapped.size), state.epoch
-    engine = np.empty(len(mapped.index), state.pool.dtype)
-    mapped.spread(state.pool, engine)
-    if reason != "diverged" and not problem.losses.loss(engine) <= options.max_loss:
-        reason = "diverged"  # the last step has led too far
-    if reason == "diverged":
-        if state.steps == 0:
-            _refuse_start(problem, compiled, data)
-        values, epoch = state.good, state.good_epoch
-    if problem.validation is not None:
-        values, epoch = state.best, state.best_epoch
-    pool = np.concatenate([values, state.pool[mapped.size :]])
-    mapped.spread(pool, engine)
-    new = mapped.split(values)
-    arrays = {n: new.get(n, mapped.kept.get(n)) for n in owner.arrays}
-    parameters: dict[str, FloatArray] = {n: a for n, a in arrays.items() if a is not None}
-    message = _message(reason, problem, state, epoch)
-    record = history.dataset(
-        state.record, state.epoch, list(mapped.arrays), problem.validation is not None
-    )
-    if reason == "diverged":
-        warnings.warn(message, stacklevel=3)
-    network, workspace = None, None
-    if isinstance(owner, NetworkOwner):
-        network = network_with(owner.network, new)
-        workspace = {**parameters, "Ts": np.array(network.Ts)}
-    elif isinstance(owner, WorkspaceOwner):
-        workspace = {**owner.origin.workspace, **new}
-    return TrainingResult(
-        parameters=parameters,
-        trained=tuple(mapped.arrays),
-        network=network,
-        workspace=workspace,
-        history=record,
-        reason=reason,
-        message=message,
-        epochs=state.epoch,
-        best_epoch=epoch,
-        loss=problem.losses.loss(engine),
-        validation_loss=None if problem.validation is None else state.best_loss,
-        changes={n: float(np.max(np.abs(new[n] - a))) for n, a in mapped.arrays.items()},
-        blocks=owner.blocks(new),
-    )
-
-
-def _message(reason: str, problem: Problem, state: State, epoch: int) -> str:
-    """Say why training stopped, and what can be done about it."""
-    options = problem.options
-    if reason == "epochs":
-        return f"stopped after all {options.epochs:,} epochs"
-    if reason == "patience":
-        return (
-            f"stopped early: no lower loss on the validation data for {options.patience} epochs; "
-            f"the arrays are those after epoch {epoch}"
-        )
-    if reason == "interrupted":
-        return f"interrupted after epoch {state.epoch:,} of {options.epochs:,}"
-    bound = "the largest number" if np.isinf(options.max_loss) else f"{options.max_loss:g}"
-    mends = [f"a smaller learning rate than {options.rate(max(state.epoch - 1, 0)):g}"]
-    if options.clip is None and options.clip_global is None:
-        mends.append("clipping (clip=1.0)")
-    else:
-        mends.append("a tighter clip")
-    return (
-        f"diverged in epoch {state.epoch + 1:,}: the loss or its gradient went beyond {bound}; "
-        f"the arrays are the last good ones, after epoch {epoch}; try {' or '.join(mends)}"
-    )
-
-
-def _refuse_start(problem: Problem, compiled: Compiled, data: Data) -> None:
-    """Say that there is nothing to begin with, naming the block where a signal overflows."""
-    for one in data if isinstance(data, list) else [data]:
-        compiled.run(one)
-    raise NonFiniteSignalError(
-        "the loss cannot be trained from where it begins",
-        where="fit",
-        given="a loss or a gradient of the given arrays beyond "
-        + ("the largest number" if np.isinf(problem.options.max_loss) else "max_loss"),
-        expected=f"a finite loss of at most {problem.options.max_loss:g}",
-        mend="begin with smaller arrays, scale the data, or use float64",
-    )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.training.data import Sample
 from lstmsim.training.history import Record
 from lstmsim.training.losses import Group, Losses, States
 from lstmsim.training.mapping import Trained
@@ -30,15 +31,15 @@ class Problem:
         The loss on the training data, and on the validation data if there are any.
     options : TrainingOptions
         How.
-    count : int
-        Number of sequences.
+    samples : list of Sample
+        The sequences.
     """
 
     trained: Trained
     losses: Losses
     validation: Losses | None
     options: TrainingOptions
-    count: int
+    samples: list[Sample]
 
 
 @dataclass
@@ -174,7 +175,7 @@ class Steps:
 
     def batches(self) -> Iterator[list[Group]]:
         """Give the groups of sequences of every step of an epoch."""
-        options, count = self.problem.options, self.problem.count
+        options, count = self.problem.options, len(self.problem.samples)
         size = options.batch_size or count
         if size >= count:
             yield self.problem.losses.all

@@ -1,0 +1,120 @@
+"""How training ended: the arrays that are kept, and what is said of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lstmsim.arrays import FloatArray
+from lstmsim.engine.compiled import Compiled
+from lstmsim.errors import NonFiniteSignalError
+from lstmsim.training import history
+from lstmsim.training.loop import Problem, State
+from lstmsim.training.owners import NetworkOwner, Owner, WorkspaceOwner, network_with
+from lstmsim.training.result import TrainingResult
+
+
+def outcome(
+    owner: Owner,
+    compiled: Compiled,
+    problem: Problem,
+    state: State,
+    reason: str,
+) -> TrainingResult:
+    """Return what training gives back.
+
+    Parameters
+    ----------
+    owner : Owner
+        Whose arrays were trained.
+    compiled : Compiled
+        The diagram.
+    problem, state : Problem, State
+        What was done, and where it ended.
+    reason : str
+        Why.
+
+    Raises
+    ------
+    NonFiniteSignalError
+        If there was no good step at all.
+    """
+    mapped, options = problem.trained, problem.options
+    values, epoch = state.values(mapped.size), state.epoch
+    engine = np.empty(len(mapped.index), state.pool.dtype)
+    mapped.spread(state.pool, engine)
+    if reason != "diverged" and not problem.losses.loss(engine) <= options.max_loss:
+        reason = "diverged"  # the last step has led too far
+    if reason == "diverged":
+        if state.steps == 0:
+            _refuse_start(problem, compiled)
+        values, epoch = state.good, state.good_epoch
+    if problem.validation is not None:
+        values, epoch = state.best, state.best_epoch
+    pool = np.concatenate([values, state.pool[mapped.size :]])
+    mapped.spread(pool, engine)
+    new = mapped.split(values)
+    arrays = {n: new.get(n, mapped.kept.get(n)) for n in owner.arrays}
+    parameters: dict[str, FloatArray] = {n: a for n, a in arrays.items() if a is not None}
+    message = _message(reason, problem, state, epoch)
+    record = history.dataset(
+        state.record, state.epoch, list(mapped.arrays), problem.validation is not None
+    )
+    network, workspace = None, None
+    if isinstance(owner, NetworkOwner):
+        network = network_with(owner.network, new)
+        workspace = {**parameters, "Ts": np.array(network.Ts)}
+    elif isinstance(owner, WorkspaceOwner):
+        workspace = {**owner.origin.workspace, **new}
+    return TrainingResult(
+        parameters=parameters,
+        trained=tuple(mapped.arrays),
+        network=network,
+        workspace=workspace,
+        history=record,
+        reason=reason,
+        message=message,
+        epochs=state.epoch,
+        best_epoch=epoch,
+        loss=problem.losses.loss(engine),
+        validation_loss=None if problem.validation is None else state.best_loss,
+        changes={n: float(np.max(np.abs(new[n] - a))) for n, a in mapped.arrays.items()},
+        blocks=owner.blocks(new),
+    )
+
+
+def _message(reason: str, problem: Problem, state: State, epoch: int) -> str:
+    """Say why training stopped, and what can be done about it."""
+    options = problem.options
+    if reason == "epochs":
+        return f"stopped after all {options.epochs:,} epochs"
+    if reason == "patience":
+        return (
+            f"stopped early: no lower loss on the validation data for {options.patience} epochs; "
+            f"the arrays are those after epoch {epoch}"
+        )
+    if reason == "interrupted":
+        return f"interrupted after epoch {state.epoch:,} of {options.epochs:,}"
+    bound = "the largest number" if np.isinf(options.max_loss) else f"{options.max_loss:g}"
+    mends = [f"a smaller learning rate than {options.rate(max(state.epoch - 1, 0)):g}"]
+    if options.clip is None and options.clip_global is None:
+        mends.append("clipping (clip=1.0)")
+    else:
+        mends.append("a tighter clip")
+    return (
+        f"diverged in epoch {state.epoch + 1:,}: the loss or its gradient went beyond {bound}; "
+        f"the arrays are the last good ones, after epoch {epoch}; try {' or '.join(mends)}"
+    )
+
+
+def _refuse_start(problem: Problem, compiled: Compiled) -> None:
+    """Say that there is nothing to begin with, naming the block where a signal overflows."""
+    for sample in problem.samples:
+        compiled.run(sample.inputs)
+    raise NonFiniteSignalError(
+        "the loss cannot be trained from where it begins",
+        where="fit",
+        given="a loss or a gradient of the given arrays beyond "
+        + ("the largest number" if np.isinf(problem.options.max_loss) else "max_loss"),
+        expected=f"a finite loss of at most {problem.options.max_loss:g}",
+        mend="begin with smaller arrays, scale the data, or use float64",
+    )
