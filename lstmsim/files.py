@@ -143,8 +143,6 @@ def new_folder(wanted: str) -> Path:
     folder = Path(wanted)
     number = 1
     try:
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(20, "a file of this name")
         while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             number += 1
             folder = Path(f"{wanted}-{number}")

@@ -242,6 +242,32 @@ def test_the_bound_holds_in_saturation_and_with_biases() -> None:
         assert report.offset[0] != 0
 
 
+@repeatable
+@given(seeds, st.booleans())
+def test_the_bound_holds_for_weights_that_were_not_calculated(seed: int, start: bool) -> None:
+    rng = np.random.default_rng(seed)
+    calculated = ls.lti.approximate(random_system(seed, 3, 2, 2), 1e-4)
+    layer, head = calculated.recurrent[0], calculated.head
+    n = layer.n_units
+    moved = {name: getattr(layer, name).copy() for name in "WRb"}
+    moved["W"][2 * n : 3 * n] += 1e-5 * rng.standard_normal((n, 2))
+    moved["R"][2 * n : 3 * n] += 1e-2 * rng.standard_normal((n, n))
+    moved["b"][2 * n : 3 * n] += 1e-5 * rng.standard_normal(n)
+    moved["R"][:n] += rng.standard_normal((n, n))  # a gate that stays saturated
+    states = (
+        {"h0": 10.0 ** -(seed % 6) * rng.standard_normal(n), "c0": rng.standard_normal(n)}
+        if start
+        else {}
+    )
+    network = ls.Network([ls.LSTM(**moved, **states), ls.Dense(head.F, rng.standard_normal(2))])
+    u = rng.uniform(-2, 2, (100, 2))
+    report = ls.lti.linearity(network, 2.0)
+    back = ls.lti.extract(network, 1e-4, input_range=2.0)
+    error = np.abs(output(network, u) - response(back, u)).max(axis=0)
+    print("error", error, "bound", report.bound)
+    assert (error <= report.bound).all()
+
+
 def test_an_unstable_system_runs_for_as_long_as_was_said() -> None:
     system = control.ss([[1.02, 0.3], [0, 0.5]], [[0.0], [1.0]], [[1.0, 0.0]], 0, 0.1)
     network = ls.lti.approximate(system, "auto", samples=100)
@@ -308,7 +334,10 @@ def test_the_report_is_legible() -> None:
     assert "|u| ≤ 3.5" in str(report)
     assert '"nonlinear"' in report.to_json()
     assert report.bound[0] == pytest.approx(
-        report.nonlinear[0] + report.rounding[0] + report.gates[0] + report.weights[0]
+        sum(
+            getattr(report, part)[0]
+            for part in ("nonlinear", "rounding", "gates", "weights", "rest")
+        )
     )
 
 

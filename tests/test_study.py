@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
+from lstmsim.files import new_folder
 from lstmsim.published import system as printed_system
 from lstmsim.published import training as printed
 from lstmsim.published.random import MatlabRandom
@@ -174,7 +175,6 @@ def test_a_figure_that_does_not_agree_is_named_and_fails(
 @pytest.mark.parametrize(
     ("out", "said"),
     [
-        ("notes.txt", "a file of this name"),
         ("notes.txt/s", "Not a directory"),
         ("x" * 300, "File name too long"),
     ],
@@ -187,6 +187,12 @@ def test_an_output_folder_that_cannot_be_made_is_refused(cli: Cli, out: str, sai
     assert "Traceback" not in done.err
     assert os.listdir() == ["notes.txt"]
     assert Path("notes.txt").read_text() == "kept"
+
+
+def test_a_file_of_the_folder_s_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "study").write_text("kept")
+    assert new_folder(str(tmp_path / "study")) == tmp_path / "study-2"
+    assert (tmp_path / "study").read_text() == "kept"
 
 
 def test_a_failing_training_ends_the_study_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

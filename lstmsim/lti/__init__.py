@@ -9,6 +9,6 @@
 
 from lstmsim.lti.approximate import approximate as approximate
 from lstmsim.lti.extract import extract as extract
-from lstmsim.lti.linearity import Linearity as Linearity
 from lstmsim.lti.linearity import linearity as linearity
+from lstmsim.lti.report import Linearity as Linearity
 from lstmsim.published.system import published_system as published_system

@@ -2,124 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from lstmsim import binding
 from lstmsim.arrays import FloatArray, count
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 from lstmsim.lti.peaks import absolute_sum
+from lstmsim.lti.report import Linearity
 from lstmsim.lti.systems import Matrices, check_samples, discrete, input_limits
 from lstmsim.networks import LSTM, Network
 
 if TYPE_CHECKING:
     import control
 
-#: |h| is below tanh(1), whatever goes in.
+#: After a sample |h| is below tanh(1), whatever goes in.
 _LARGEST_H = math.tanh(1.0)
 #: Roundings of one sample beyond the sums: two tanh of up to 4 units in the last place, the
 #: products with i and o, the sum of c, in units of roundoff.
 _ELEMENTWISE = 20
 #: What the gates i, f, o are when saturated.
 SATURATED = {"i": 1.0, "f": 0.0, "o": 1.0}
-
-
-@dataclass(frozen=True)
-class Linearity:
-    """How far a network can be from a linear system; ``str(report)`` is a table.
-
-    Parameters
-    ----------
-    nonlinear, rounding, gates, weights : tuple of float
-        Bounds of the error of each output: by tanh(tanh x) ≠ x, by rounding, by gates that are
-        not quite 0 or 1, and by weights that are not quite the system's.
-    peak : tuple of float
-        The most that each output of the linear system can reach.
-    offset : tuple of float
-        Each output at rest.
-    deviations : dict of float
-        How far each of the gates i, f, o can be from 1, 0, 1.
-    amplitude : float
-        The largest element of what goes into tanh: 0.1 is linear to 0.7 %.
-    input_range : tuple of float
-        The largest |u| of every input.
-    dtype : str
-        The precision.
-    """
-
-    nonlinear: tuple[float, ...]
-    rounding: tuple[float, ...]
-    gates: tuple[float, ...]
-    weights: tuple[float, ...]
-    peak: tuple[float, ...]
-    offset: tuple[float, ...]
-    deviations: dict[str, float]
-    amplitude: float
-    input_range: tuple[float, ...]
-    dtype: str
-
-    @property
-    def bound(self) -> tuple[float, ...]:
-        """The sum of the bounds, an output each."""
-        parts = (self.nonlinear, self.rounding, self.gates, self.weights)
-        return tuple(map(sum, zip(*parts, strict=True)))
-
-    @property
-    def relative(self) -> float:
-        """The largest bound, relative to the largest output that the linear system can reach."""
-        peak = max(self.peak)
-        return max(self.bound) / peak if 0 < peak < math.inf else math.inf
-
-    @property
-    def table(self) -> Table:
-        """The bounds as a Rich table, an output a row."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("output")
-        parts = ("nonlinear", "rounding", "gates", "weights", "bound", "peak", "offset")
-        for name in parts:
-            table.add_column(name, justify="right", no_wrap=True)
-        for k in range(len(self.peak)):
-            table.add_row(f"y[{k}]", *(f"{getattr(self, name)[k]:.2e}" for name in parts))
-        return table
-
-    def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(self.table)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        limits = ", ".join(f"{limit:g}" for limit in self.input_range)
-        gates = ", ".join(f"{gate} by {size:.1e}" for gate, size in self.deviations.items())
-        lines = [line.rstrip() for line in text.rstrip().splitlines()]
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"Errors of at most this size in {self.dtype}, for |u| ≤ {limits}: "
-                f"{self.relative:.1e} of the largest output.",
-                f"Into tanh goes at most {self.amplitude:.2e}; gates are off {gates}.",
-            ]
-        )
-
-    def to_json(self) -> str:
-        """Return the report as JSON; infinity as null."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {key: plain(item) for key, item in value.items()}
-            if isinstance(value, list | tuple):
-                return [plain(item) for item in value]
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
-        return json.dumps(plain(asdict(self) | {"bound": self.bound}), indent=2)
 
 
 def linearity(
@@ -144,7 +51,8 @@ def linearity(
         The largest |u|, of all inputs or of each.
     system : control.StateSpace or control.TransferFunction, optional
         The linear system that the network stands for.  If given, the bound is of the difference
-        to its output, else to that of the system that `extract` reads from the weights.
+        to its output, else to that of the system that `extract` reads from the weights; either
+        starts from rest.
     dtype : dtype, optional
         The precision that the network runs in.
     samples : int, optional
@@ -191,10 +99,10 @@ def bounds(
     W, R, b = layer.gate("g")
     unit = float(np.finfo(np.dtype(dtype)).eps) / 2
     ones = np.eye(len(R))
-    deviations = gate_deviations(layer, limits)
+    deviations, top = gate_deviations(layer, limits), _largest_h(layer)
 
     def errors(a: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        h = np.minimum(a, _LARGEST_H)
+        h = np.minimum(np.maximum(a, np.abs(layer.h0)), top)
         terms = (R.shape[0] + W.shape[1] + 5) * unit
         sums = np.abs(R) @ h + np.abs(W) @ limits + np.abs(b)
         cell = a / max(1 - deviations["f"], unit) + np.abs(layer.c0)
@@ -203,26 +111,29 @@ def bounds(
 
     driven = np.hstack([W * limits, b[:, None], (R @ layer.h0)[:, None]])
     linear = absolute_sum(ones, R, driven, samples).sum(axis=1)
-    cap = np.abs(R).sum(axis=1) * _LARGEST_H + np.abs(W) @ limits + np.abs(b)
+    cap = np.abs(R) @ top + np.abs(W) @ limits + np.abs(b)
     later = absolute_sum(ones, R, R, samples)
     a = _largest_sums(linear, later, cap, lambda a: sum(errors(a)))
     reach = absolute_sum(gain, R, ones, samples)
     nonlinear, rounding, gates = (_product(reach, error) for error in errors(a))
-    largest = np.abs(gain) @ np.minimum(a, _LARGEST_H)
+    largest = np.abs(gain) @ np.minimum(a, top)
     rounding += (len(R) + 3) * unit * (largest + np.abs(bias))
-    own, rest = read(network), offset(network)
+    own = read(network)
+    still = np.stack([b, R @ layer.h0], axis=1)
+    rest = absolute_sum(gain, R, still, samples).sum(axis=1) + np.abs(bias)
     peak = _peak(own if system is None else system, limits, samples)
     nonlinear = np.minimum(nonlinear, largest + peak)  # saturated, a network does no more
     weights = np.zeros(len(gain))
     if system is not None:
-        weights = _peak(_difference(system, own), limits, samples) + np.abs(rest)
+        weights = _peak(_difference(system, own), limits, samples)
     return Linearity(
         nonlinear=_plain(nonlinear),
         rounding=_plain(rounding),
         gates=_plain(gates),
         weights=_plain(weights),
+        rest=_plain(rest),
         peak=_plain(peak),
-        offset=_plain(rest),
+        offset=_plain(offset(network)),
         deviations=deviations,
         amplitude=float(a.max()),
         input_range=_plain(limits),
@@ -270,7 +181,7 @@ def read(network: Network) -> Matrices:
 
 
 def offset(network: Network) -> FloatArray:
-    """Return the output at rest of the linear system with the network's biases."""
+    """Return what the output of the linear system with the network's biases tends to."""
     layer, gain, bias = parts(network, "extract")
     _, R, b = layer.gate("g")
     if not b.any():
@@ -283,11 +194,15 @@ def gate_deviations(layer: LSTM, limits: FloatArray) -> dict[str, float]:
     found = {}
     for gate, value in SATURATED.items():
         W, R, b = layer.gate(gate)
-        swing = np.abs(W) @ limits + np.abs(R).sum(axis=1) * _LARGEST_H
+        swing = np.abs(W) @ limits + np.abs(R) @ _largest_h(layer)
         distance = (b if value else -b) - swing
         with np.errstate(over="ignore"):
             found[gate] = float((1 / (1 + np.exp(distance))).max())
     return found
+
+
+def _largest_h(layer: LSTM) -> FloatArray:
+    return np.asarray(np.maximum(_LARGEST_H, np.abs(layer.h0)))
 
 
 def _largest_sums(linear: FloatArray, later: FloatArray, cap: FloatArray, errors: Any) -> Any:

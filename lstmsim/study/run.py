@@ -22,6 +22,7 @@ from lstmsim.study import linear, sweeps, trained
 from lstmsim.study.facts import Fact, Section
 from lstmsim.study.jobs import Job, Trained, pool
 from lstmsim.study.layer import layer_section, parameters_section
+from lstmsim.study.readback import read_back_section
 from lstmsim.study.settings import FULL, Settings
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def run_study(
         *still,
         trained.calculated_section(ours),
         trained.differences_section(calculated, ours.network),
-        trained.read_back_section(system, ours, full),
+        read_back_section(system, ours, full),
         trained.random_section(theirs, full),
         trained.validation_section(system, example.validation, networks),
         sweeps.basin_section(settings, basin),

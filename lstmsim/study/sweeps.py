@@ -18,7 +18,7 @@ from lstmsim.training import SGD, Adam, RMSProp
 OPTIMIZERS: dict[str, tuple[Adam | RMSProp | SGD, tuple[float, ...]]] = {
     "Adam": (Adam(), (0.003, 0.01, 0.04, 0.1)),
     "RMSProp": (RMSProp(), (0.001, 0.003, 0.01, 0.03)),
-    "SGD, momentum 0.9": (SGD(momentum=0.9), (0.001, 0.003, 0.01, 0.03)),
+    "SGD, momentum 0.9": (SGD(momentum=0.9), (0.003, 0.01, 0.03, 0.1)),
 }
 
 #: Of optimizers, by name and learning rate.
