@@ -8,6 +8,7 @@ True
 """
 
 from lstmsim import errors as errors
+from lstmsim import lti as lti
 from lstmsim import published as published
 from lstmsim import training as training
 from lstmsim._version import __version__ as __version__

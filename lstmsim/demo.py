@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from lstmsim.checker import CheckReport, check
-from lstmsim.errors import FileAccessError
 from lstmsim.files import written_whole
 from lstmsim.layers import build
 from lstmsim.plotting import plot, plot_difference, save_plot
@@ -41,32 +40,6 @@ class Demo:
     def ok(self) -> bool:
         """Whether the check holds and the published figures come out."""
         return self.report.ok and self.published
-
-
-def new_folder(wanted: str) -> Path:
-    """Make a folder, under another number if there is one of this name with files in it.
-
-    Raises
-    ------
-    FileAccessError
-        If it cannot be made.
-    """
-    folder = Path(wanted)
-    number = 1
-    try:
-        while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            number += 1
-            folder = Path(f"{wanted}-{number}")
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileAccessError(
-            "the output folder cannot be made",
-            where=str(folder),
-            given=error.strerror or str(error),
-            expected="a folder that can be made and written to",
-            mend="choose another one with --out",
-        ) from error
-    return folder
 
 
 def run_demo(progress: Callable[[int, int], None] | None = None) -> Demo:

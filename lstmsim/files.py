@@ -130,3 +130,29 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
             expected="a file that exists and can be read",
             mend="look at the path",
         ) from error
+
+
+def new_folder(wanted: str) -> Path:
+    """Make a folder, under another number if there is one of this name with files in it.
+
+    Raises
+    ------
+    FileAccessError
+        If it cannot be made.
+    """
+    folder = Path(wanted)
+    number = 1
+    try:
+        while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            number += 1
+            folder = Path(f"{wanted}-{number}")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileAccessError(
+            "the output folder cannot be made",
+            where=str(folder),
+            given=error.strerror or str(error),
+            expected="a folder that can be made and written to",
+            mend="choose another one with --out",
+        ) from error
+    return folder

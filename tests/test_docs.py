@@ -47,6 +47,7 @@ PUBLIC_NAMES = [
     "loops",
     "lstm_layer",
     "lyapunov",
+    "lti",
     "model_path",
     "network_from_workspace",
     "plot",

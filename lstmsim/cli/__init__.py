@@ -11,6 +11,7 @@ from lstmsim.cli.common import StoppedError, complaints
 from lstmsim.cli.files import check, plot
 from lstmsim.cli.models import compile_model, edit, info, loops
 from lstmsim.cli.running import demo, run
+from lstmsim.cli.studies import study
 from lstmsim.cli.training import train
 from lstmsim.errors import LstmsimError
 
@@ -35,7 +36,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, train, check, plot, info, loops, edit):
+for _command in (demo, run, train, check, plot, info, loops, study, edit):
     app.command()(_command)
 app.command("compile")(compile_model)
 

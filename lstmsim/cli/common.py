@@ -48,7 +48,9 @@ def use_files_for_figures() -> None:
 
 
 @contextmanager
-def progress_bar(hidden: bool) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(
+    hidden: bool, what: str = "samples"
+) -> Iterator[Callable[[int, int], None] | None]:
     """Show a progress bar for runs that take longer than a second."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -56,7 +58,7 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[int, int], None] | None]:
         yield None
         return
     begun = time.monotonic()
-    columns = ("samples", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=complaints, transient=True)
     task = bar.add_task("run", total=None)
 

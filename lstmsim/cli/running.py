@@ -29,7 +29,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the published layer as a block diagram, and check every signal."""
-    from lstmsim.demo import new_folder, run_demo, save_demo
+    from lstmsim.demo import run_demo, save_demo
+    from lstmsim.files import new_folder
 
     use_files_for_figures()
     folder = new_folder(out)

@@ -10,3 +10,4 @@ from lstmsim.published.layer import LAYER_OUTPUT as LAYER_OUTPUT
 from lstmsim.published.layer import layer_example as layer_example
 from lstmsim.published.layer import layer_workspace as layer_workspace
 from lstmsim.published.random import MatlabRandom as MatlabRandom
+from lstmsim.published.system import published_system as published_system

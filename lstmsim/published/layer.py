@@ -16,6 +16,8 @@ LAYER_OUTPUT = np.array(
     ]
 ).T
 LAYER_OUTPUT.setflags(write=False)
+#: Largest singular value of the difference of double and single precision, as printed.
+LAYER_DIFFERENCE = 5.8006e-07
 
 
 def layer_workspace() -> dict[str, FloatArray]:
@@ -26,7 +28,11 @@ def layer_workspace() -> dict[str, FloatArray]:
     dict of ndarray
         h0, c0 (3, 1); W (12, 4); R (12, 3); b (12, 1); F (2, 3); u (51, 4); Ts ().
     """
-    random = MatlabRandom(0)
+    return draw_layer(MatlabRandom(0))
+
+
+def draw_layer(random: MatlabRandom) -> dict[str, FloatArray]:
+    """Draw the arrays of the published layer from a stream, in their order."""
     return {
         "h0": random.rand(3, 1),
         "c0": random.rand(3, 1),
