@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,12 @@ def sample_time(value: Any, where: str | None = None) -> float:
 def count(n: int, noun: str) -> str:
     """Return a number with its noun: 1 unit, 2 units."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def seems_finite(values: npt.NDArray[Any]) -> bool:
+    """Whether a contiguous array has neither NaN nor infinity; quick, and False too often.
+
+    A NaN or an infinity makes the sum of squares one; very large numbers do so too.
+    """
+    # Unlike dot, vdot does not warn of an overflow.
+    return math.isfinite(np.vdot(values, values))

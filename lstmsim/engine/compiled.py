@@ -17,7 +17,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding
-from lstmsim.arrays import real_array
+from lstmsim.arrays import real_array, seems_finite
 from lstmsim.engine import c, lanes
 from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Derivative, Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -123,6 +123,7 @@ class Compiled:
         self._store = Store(parameters(diagram.blocklist), dtype)
         self._watch = Watch(diagram, graph)
         self._engine = self.engine_on(self._store)
+        self._labels: tuple[Any, xr.Dataset] | None = None
         # The name and width of the only source, where kernels take an array as it is.
         plain = engine == "numba" and len(graph.sources) == 1 and graph.outputs
         self._plain_input, self._plain_width = next(iter(graph.sources.items()), ("", 0))
@@ -231,14 +232,30 @@ class Compiled:
         kept = select(drivers, signals)
         found, finals = self._signals(given, begin, self._widths)
         self._check_finite(found)
-        return dataset(
-            {name: found[drivers[name]] for name in kept},
-            self._dimensions,
-            finals=finals,
-            start=binding.start(state, self.graph.Ts),
-            Ts=self.graph.Ts,
-            engine=self.engine,
-        )
+        values = {name: found[drivers[name]] for name in kept}
+        return self._traces(values, finals, binding.start(state, self.graph.Ts))
+
+    def _traces(
+        self, signals: dict[str, Array], finals: dict[str, Array], start: int
+    ) -> xr.Dataset:
+        """Label signals; what is alike in the traces of the last run is copied from them."""
+        shape = next(iter(signals.values())).shape[:-1]
+        key = (tuple(signals), shape, start)
+        if self._labels is None or self._labels[0] != key:
+            # The labels alone: an array of one zero is as good as all samples.
+            empty = {n: np.broadcast_to(v[:0].sum(), v.shape) for n, v in signals.items()}
+            none = {n: np.broadcast_to(v[:0].sum(), v.shape) for n, v in finals.items()}
+            labels = dataset(
+                {name: values.astype(self.dtype, copy=False) for name, values in empty.items()},
+                self._dimensions,
+                finals=none,
+                start=start,
+                Ts=self.graph.Ts,
+                engine=self.engine,
+            )
+            self._labels = (key, labels)
+        named = {f"{name}_final": values for name, values in finals.items()}
+        return self._labels[1].copy(data=signals | named)
 
     def forward(self, u: npt.ArrayLike | None = None, *, state: State | None = None) -> Array:
         """Return the outputs alone, as a plain array.
@@ -263,10 +280,10 @@ class Compiled:
         if state is None and self._is_plain(u):
             engine = self._engine
             assert isinstance(engine, Kernels)
-            self._watch.refresh(self._store)
+            if not self._watch.unchanged():
+                self._watch.refresh(self._store)
             y = engine.outputs({self._plain_input: u}, len(u))
-            # A NaN or an infinity among them makes their sum one.
-            if math.isfinite(np.add.reduce(y, axis=None)):
+            if seems_finite(y):
                 return y
         self._check_outputs()
         given = self._sequences(u)
@@ -410,7 +427,7 @@ class Compiled:
 
         def one(k: int) -> Gradient:
             def derivative(y: Array, part: slice) -> tuple[float, Array]:
-                if not math.isfinite(np.add.reduce(y, axis=None)):
+                if not seems_finite(y):
                     self.run(u, state=state)  # names the block and the sample, if there is one
                 if bars is not None:
                     return 0.0, bars[k, part]
@@ -510,6 +527,8 @@ class Compiled:
             )
 
     def _check_finite(self, found: Mapping[str, Array]) -> None:
+        if all(map(seems_finite, found.values())):
+            return
         bad = {name: ~np.isfinite(values) for name, values in found.items()}
         bad = {name: mask for name, mask in bad.items() if mask.any()}
         if not bad:
