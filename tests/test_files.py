@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lstmsim.errors import FileAccessError
-from lstmsim.files import existing, written_whole
+from lstmsim.files import existing, remove_leftovers, written_whole
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -214,3 +214,11 @@ def test_existing_says_what_cannot_be_read(tmp_path: Path, name: str, given: str
         f"  where:    {tmp_path / name}",
         f"  given:    {given}",
     ]
+
+
+def test_what_a_killed_process_left_beside_a_target_is_removed(tmp_path: Path) -> None:
+    kept = ["ck.npz", ".ck-abcdefgh.nc", ".ck-abc.npz", ".other-abcdefgh.npz", "ck-abcdefgh.npz"]
+    for name in [*kept, ".ck-abcdefgh.npz", ".ck-a_3defgh.npz"]:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path / "ck.npz")
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)

@@ -28,11 +28,13 @@ def test_each_command_is_one_line_that_makes_its_own_environment(marker: str) ->
 
 
 def test_the_readme_has_its_examples() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
     assert len(EXAMPLES[0].strip().splitlines()) <= 10
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["build and check", "compile", "wire by hand"])
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=["build and check", "compile", "train", "wire by hand"]
+)
 def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
     out = io.StringIO()
     before = Path.cwd()
@@ -47,6 +49,10 @@ def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
         assert out.getvalue().strip().endswith("0.0")
     elif "compiled" in example:
         assert out.getvalue().splitlines()[-1].endswith("(3, 3)")
+    elif "fit" in example:
+        assert "largest change" in out.getvalue()
+        assert "1,000 epochs" in out.getvalue()
+        assert (tmp_path / "history.png").stat().st_size > 10_000
     else:
         assert (tmp_path / "mine.bd").exists()
 

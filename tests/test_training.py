@@ -408,6 +408,17 @@ def test_mini_batches_go_through_all_sequences_in_a_seeded_order() -> None:
     assert in_order.epochs == 6
 
 
+def test_sequences_of_more_lengths_than_objectives_are_kept() -> None:
+    rng = np.random.default_rng(3)
+    u = [rng.normal(size=(n, 2)) for n in range(1, 25)]
+    y = [0.3 * np.cumsum(a, axis=0) for a in u]
+    compiled = ls.compile(ls.build(NETWORK), engine="numpy")
+    losses = [compiled.loss_and_gradient(a, b)[0] for a, b in zip(u, y, strict=True)]
+    expected = np.average(losses, weights=[len(a) for a in u])
+    result = ls.fit(NETWORK, u, y, epochs=2, learning_rate=1e-12, engine="numpy")
+    assert_close(result.history.loss.values, np.full(2, expected), 1e-9)
+
+
 def test_states_are_carried_from_sequence_to_sequence() -> None:
     u, y = two()
     whole = ls.fit(NETWORK, U, Y, epochs=1)
