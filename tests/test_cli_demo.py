@@ -94,6 +94,8 @@ def test_the_version_and_the_commands_are_shown(cli: Cli) -> None:
     assert cli("--version").out == f"{ls.__version__}\n"
     done = cli("--help")
     assert done.status == 0
-    assert all(name in done.out for name in ("demo", "run", "check", "plot", "edit", "info"))
-    for name in ("demo", "run", "check", "plot", "edit", "info"):
+    assert all(
+        name in done.out for name in ("demo", "run", "train", "check", "plot", "edit", "info")
+    )
+    for name in ("demo", "run", "train", "check", "plot", "edit", "info"):
         assert cli(name, "--help").status == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lstmsim.errors import FileAccessError
-from lstmsim.files import existing, written_whole
+from lstmsim.files import existing, remove_leftovers, written_whole
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -175,8 +175,10 @@ writers = {
     "csv": lambda path: ls.save_traces(traces, path),
     "png": lambda path: ls.save_plot(figure, path),
     "bd": lambda path: ls.save(diagram, path),
+    "npz": lambda path: ls.save_workspace({"W": traces.u.values, "V": traces.u.values**2}, path),
+    "mat": lambda path: ls.save_workspace({"W": traces.u.values, "V": traces.u.values**2}, path),
 }
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2500, resource.RLIM_INFINITY))
 for name in sys.argv[1:]:
     try:
         writers[name.rpartition(".")[2]](name)
@@ -186,7 +188,7 @@ for name in sys.argv[1:]:
 
 
 def test_every_writer_survives_a_disk_that_fills_up(tmp_path: Path) -> None:
-    names = ["figure.png", "model.bd", "traces.csv", "traces.nc"]
+    names = ["arrays.mat", "arrays.npz", "figure.png", "model.bd", "traces.csv", "traces.nc"]
     pytest.importorskip("resource", reason="the size of files cannot be limited here")
     for name in names:
         (tmp_path / name).write_text("as before")
@@ -214,3 +216,11 @@ def test_existing_says_what_cannot_be_read(tmp_path: Path, name: str, given: str
         f"  where:    {tmp_path / name}",
         f"  given:    {given}",
     ]
+
+
+def test_what_a_killed_process_left_beside_a_target_is_removed(tmp_path: Path) -> None:
+    kept = ["ck.npz", ".ck-abcdefgh.nc", ".ck-abc.npz", ".other-abcdefgh.npz", "ck-abcdefgh.npz"]
+    for name in [*kept, ".ck-abcdefgh.npz", ".ck-a_3defgh.npz"]:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path / "ck.npz")
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)

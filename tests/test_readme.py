@@ -34,6 +34,7 @@ PRINTED = {
     "ls.lyapunov(": ["1 fixed point: 1 stable", "dt = 0.1", "positive: nearby runs part"],
     "ls.stability(": ["two runs with the same input come together"],
     "ls.lti.approximate(": ["Errors of at most this size in float32"],
+    "ls.fit(": ["largest change", "1,000 epochs"],
     "ls.save(": [],
 }
 

@@ -180,23 +180,24 @@ def test_a_checkpoint_without_an_array_or_with_objects_is_refused(tmp_path: Path
             train(6, checkpoint=path, resume=True)
 
 
+def no_room(self: Path, data: Any) -> int:
+    """Write half of a file, and then find the disk full."""
+    with self.open("wb") as file:
+        file.write(bytes(data)[: len(data) // 2])
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_stops_no_training_and_costs_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ck.npz"
     train(4, checkpoint=path)
     before = path.read_bytes()
-    write = Path.write_bytes
-
-    def full(self: Path, data: Any) -> int:
-        write(self, bytes(data)[: len(data) // 2])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", no_room)
     with pytest.warns(UserWarning, match="No space left") as caught:
         result = train(12, checkpoint=path, checkpoint_every=4, resume=True)
     monkeypatch.undo()
-    assert "after epoch 8, training goes on" in str(caught[0].message)
+    assert ["after epoch 8, training goes on" in str(w.message) for w in caught] == [True]
     assert_same_training(train(12), result)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["ck.npz"]
@@ -207,7 +208,9 @@ def interrupt() -> None:
 
 
 @pytest.mark.usefixtures("every_epoch")
-def test_an_interrupt_ends_after_the_epoch_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_an_interrupt_ends_after_the_epoch_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "ck.npz"
 
     def progress(done: int, *rest: Any) -> None:
@@ -226,6 +229,13 @@ def test_an_interrupt_ends_after_the_epoch_and_says_how_to_go_on(tmp_path: Path)
 
     with pytest.raises(TrainingInterrupted, match="nothing was saved"):
         train(progress=progress)
+
+    monkeypatch.setattr(Path, "write_bytes", no_room)
+    with (
+        pytest.raises(TrainingInterrupted, match="its state was not saved"),
+        pytest.warns(UserWarning, match="No space left"),
+    ):
+        train(checkpoint=tmp_path / "other.npz", progress=progress)
 
     def twice(done: int, *rest: Any) -> None:
         interrupt()

@@ -21,6 +21,7 @@ from lstmsim.errors import (
     ShapeError,
 )
 from tests.conftest import Case, random_input, random_network, workspace_of
+from tests.helpers import assert_same, refused
 
 Arrays = dict[str, npt.NDArray[np.float64]]
 
@@ -307,3 +308,29 @@ def test_shapes_that_do_not_chain_are_refused(
 ) -> None:
     with pytest.raises(ShapeError, match=words):
         ls.network_from_workspace(ls.published.layer_workspace() | {name: array})
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat"])
+def test_a_workspace_that_was_saved_is_read_again(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"mine{ending}"
+    rng = np.random.default_rng(0)
+    workspace = {"W": rng.normal(size=(4, 3)), "b": rng.normal(size=4), "Ts": 0.1, "n": [1, 2]}
+    ls.save_workspace(workspace, path)
+    back = ls.load_workspace(path)
+    assert list(back) == list(workspace)
+    for name, value in workspace.items():
+        assert_same(back[name].reshape(np.shape(value)), np.asarray(value, float), name)
+    if ending == ".mat":
+        assert back["b"].shape == (4, 1)
+
+
+def test_a_workspace_that_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with refused(DataFileError, ".npz or .mat"):
+        ls.save_workspace({"W": 1.0}, tmp_path / "mine.csv")
+    with refused(InvalidTypeError, "text"):
+        ls.save_workspace({"W": "one"}, tmp_path / "mine.npz")
+    with refused(InvalidTypeError, "mapping"):
+        ls.save_workspace([1.0], tmp_path / "mine.npz")  # type: ignore[arg-type]
+    with refused(FileAccessError, "nowhere"):
+        ls.save_workspace({"W": 1.0}, tmp_path / "nowhere" / "mine.npz")
+    assert list(tmp_path.iterdir()) == []

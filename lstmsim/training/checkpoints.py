@@ -233,7 +233,7 @@ class Keeper:
 
     def __init__(self, options: TrainingOptions, parts: dict[str, str]) -> None:
         self._path, self._every, self._parts = options.checkpoint, options.checkpoint_every, parts
-        self._saved = -1
+        self._saved, self._failing = -1, False
 
     def after(self, state: State) -> None:
         """Write a checkpoint if one is due after this epoch."""
@@ -246,19 +246,20 @@ class Keeper:
             return
         try:
             save(self._path, state, self._parts)
-            self._saved = state.epoch
+            self._saved, self._failing = state.epoch, False
         except FileAccessError as error:
-            warnings.warn(
-                f"no checkpoint after epoch {state.epoch}, training goes on: {error}", stacklevel=4
-            )
+            if not self._failing:  # once, and not at every interval
+                message = f"no checkpoint after epoch {state.epoch}, training goes on: {error}"
+                warnings.warn(message, stacklevel=2)
+            self._failing = True
 
     @property
     def how_to_go_on(self) -> str:
         """The words for someone who has interrupted training."""
         if self._path is None:
             return "nothing was saved: with checkpoint=FILE (--checkpoint) training can go on later"
-        if self._saved < 0:
-            return f"nothing was saved: {self._path} cannot be written"
+        if self._failing:
+            return f"its state was not saved: {self._path} cannot be written"
         return (
             f"saved in {self._path}, after epoch {self._saved}: go on with the same call and "
             "resume=True (--resume)"

@@ -90,7 +90,7 @@ class State:
 def begin(problem: Problem) -> State:
     """Return the state before the first epoch."""
     trained, options = problem.trained, problem.options
-    pool = trained.pool(problem.losses.all[0].objective.initial())
+    pool = trained.pool(problem.losses.initial)
     n = trained.size
     optimizer = options.optimizer
     assert not isinstance(optimizer, str)

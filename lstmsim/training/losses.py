@@ -16,13 +16,16 @@ Array = npt.NDArray[Any]
 States = dict[str, Array] | None
 
 
+#: Objectives that are kept, of different numbers and lengths of sequences: each has room for all
+#: signals of a run.
+_KEPT = 16
+
+
 class Group(NamedTuple):
-    """Sequences of one length that one objective evaluates.
+    """Sequences of one length, evaluated together.
 
     Parameters
     ----------
-    objective : Objective
-        Which one.
     members : tuple of int
         The numbers of the sequences.
     samples : int
@@ -31,7 +34,6 @@ class Group(NamedTuple):
         Their share of the loss.
     """
 
-    objective: Objective
     members: tuple[int, ...]
     samples: int
     weight: float
@@ -58,13 +60,13 @@ class Losses:
         self, compiled: Compiled, samples: Sequence[Sample], loss: str, carry: bool
     ) -> None:
         self._compiled, self._samples, self._loss, self._carry = compiled, samples, loss, carry
-        self._objectives: dict[tuple[int, int], Objective] = {}
-        self._bound: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._objectives: dict[tuple[int, int], tuple[Objective, tuple[int, ...]]] = {}
         #: What the last sequence left, where states are carried.
         self.final_states: States = None
         self.all = self.groups(range(len(samples)))
-        self.layout = self.all[0].objective.layout
-        self._sum = np.empty_like(self.all[0].objective.initial())
+        one = self._objective(self.all[0])
+        self.layout, self.initial = one.layout, one.initial()
+        self._sum = np.empty_like(self.initial)
 
     def groups(self, which: Iterable[int]) -> list[Group]:
         """Return sequences in groups of one length; carried on, each by itself and in order."""
@@ -80,18 +82,24 @@ class Losses:
             ]
         total = sum(lengths)
         sizes = [len(part) * len(self._samples[part[0]]) for part in parts]
-        return [
-            Group(self._objective(part), part, size, size / total)
-            for part, size in zip(parts, sizes, strict=True)
-        ]
+        return [Group(part, size, size / total) for part, size in zip(parts, sizes, strict=True)]
 
-    def _objective(self, members: tuple[int, ...]) -> Objective:
-        key = (len(members), len(self._samples[members[0]]))
+    def _objective(self, group: Group) -> Objective:
+        """Return an objective that holds the sequences of a group."""
+        members = group.members
+        key = (len(members), group.samples)
         if key not in self._objectives:
+            if len(self._objectives) == _KEPT:
+                del self._objectives[next(iter(self._objectives))]
             inputs, target = self._stacked(members)
-            self._objectives[key] = Objective(self._compiled, inputs, target, self._loss)
-            self._bound[key] = members
-        return self._objectives[key]
+            objective = Objective(self._compiled, inputs, target, self._loss)
+            self._objectives[key] = (objective, members)
+            return objective
+        objective, bound = self._objectives[key]
+        if bound != members:
+            objective.bind(*self._stacked(members))
+            self._objectives[key] = (objective, members)
+        return objective
 
     def _stacked(self, members: tuple[int, ...]) -> tuple[dict[str, Array], Array]:
         chosen = [self._samples[k] for k in members]
@@ -100,42 +108,35 @@ class Losses:
         inputs = {name: np.stack([s.inputs[name] for s in chosen]) for name in chosen[0].inputs}
         return inputs, np.stack([s.target for s in chosen])
 
-    def _bind(self, group: Group) -> None:
-        key = (len(group.members), len(self._samples[group.members[0]]))
-        if self._bound[key] != group.members:
-            group.objective.bind(*self._stacked(group.members))
-            self._bound[key] = group.members
-
     def gradient(
         self, values: Array, groups: list[Group], state: States = None
     ) -> tuple[float, Array]:
         """Return the loss over groups and its gradient, which the next call may overwrite."""
         if len(groups) == 1:
-            group = groups[0]
-            self._bind(group)
-            loss, gradient = group.objective(values, state)
+            objective = self._objective(groups[0])
+            loss, gradient = objective(values, state)
             if self._carry:
-                self.final_states = _copied(group.objective.final_states)
+                self.final_states = _copied(objective.final_states)
             return loss, gradient
         total = 0.0
         self._sum[...] = 0
         for group in groups:
-            self._bind(group)
-            loss, gradient = group.objective(values, state)
+            objective = self._objective(group)
+            loss, gradient = objective(values, state)
             total += group.weight * loss
             self._sum += group.weight * gradient
             if self._carry:
-                state = self.final_states = _copied(group.objective.final_states)
+                state = self.final_states = _copied(objective.final_states)
         return total, self._sum
 
     def loss(self, values: Array, state: States = None) -> float:
         """Return the loss over all sequences alone."""
         total = 0.0
         for group in self.all:
-            self._bind(group)
-            total += group.weight * group.objective.loss(values, state)
+            objective = self._objective(group)
+            total += group.weight * objective.loss(values, state)
             if self._carry:
-                state = _copied(group.objective.final_states)
+                state = _copied(objective.final_states)
         return total
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from lstmsim.arrays import FloatArray, count
 from lstmsim.engine.compiled import Compiled
@@ -11,6 +14,8 @@ from lstmsim.training import history
 from lstmsim.training.loop import Problem, State
 from lstmsim.training.owners import NetworkOwner, Owner, WorkspaceOwner, network_with
 from lstmsim.training.result import TrainingResult
+
+Array = npt.NDArray[Any]
 
 
 def outcome(
@@ -38,21 +43,16 @@ def outcome(
     NonFiniteSignalError
         If there was no good step at all.
     """
-    mapped, options = problem.trained, problem.options
-    values, epoch = state.values(mapped.size), state.epoch
-    engine = np.empty(len(mapped.index), state.pool.dtype)
-    mapped.spread(state.pool, engine)
-    last = problem.losses.loss(engine)
-    if not (np.isfinite(last) and last <= options.max_loss):
+    mapped, loss = problem.trained, _loss(problem, state, state.values(problem.trained.size))
+    if not (np.isfinite(loss) and loss <= problem.options.max_loss):
         reason = "diverged"  # the last step has led too far
-    if reason == "diverged":
-        if state.steps == 0:
-            _refuse_start(problem, compiled)
-        values, epoch = state.good, state.good_epoch
+    if reason == "diverged" and state.steps == 0:
+        _refuse_start(problem, compiled)
+    values, epoch = state.values(mapped.size), state.epoch
     if problem.validation is not None:
         values, epoch = state.best, state.best_epoch
-    pool = np.concatenate([values, state.pool[mapped.size :]])
-    mapped.spread(pool, engine)
+    elif reason == "diverged":
+        values, epoch = state.good, state.good_epoch
     new = mapped.split(values)
     arrays = {n: new.get(n, mapped.kept.get(n)) for n in owner.arrays}
     parameters: dict[str, FloatArray] = {n: a for n, a in arrays.items() if a is not None}
@@ -76,11 +76,19 @@ def outcome(
         message=message,
         epochs=state.epoch,
         best_epoch=epoch,
-        loss=problem.losses.loss(engine),
+        loss=_loss(problem, state, values),
         validation_loss=None if problem.validation is None else state.best_loss,
         changes={n: float(np.max(np.abs(new[n] - a))) for n, a in mapped.arrays.items()},
         blocks=owner.blocks(new),
     )
+
+
+def _loss(problem: Problem, state: State, values: Array) -> float:
+    """Return the training loss of trained elements."""
+    mapped = problem.trained
+    engine = np.empty(len(mapped.index), state.pool.dtype)
+    mapped.spread(np.concatenate([values, state.pool[mapped.size :]]), engine)
+    return problem.losses.loss(engine)
 
 
 def _message(reason: str, problem: Problem, state: State, epoch: int) -> str:

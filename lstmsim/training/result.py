@@ -108,7 +108,7 @@ class TrainingResult:
         """The arrays, and how far training has moved them, as a rich table."""
         from rich.table import Table
 
-        table = Table("array", "shape", "trained", "largest change", "norm of the gradient")
+        table = Table("array", "shape", "trained", "largest change", "norm of last gradient")
         for name, array in self.parameters.items():
             moved = name in self.trained
             norm = ""
