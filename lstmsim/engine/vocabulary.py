@@ -26,6 +26,8 @@ def neg(a):
     return -a
 def fma(a, b, c):
     return a * b + c
+def prefetch(array, index):
+    pass
 def add_sum(array, index, value):
     array[index] += value
 def where(condition, a, b):
