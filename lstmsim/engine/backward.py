@@ -77,12 +77,14 @@ class Backward:
             if wrt_input
         }
 
-    def __call__(self, cotangents: Mapping[str, Array]) -> Array:
-        """Return the gradient, which the next call changes, from dL/d(output)."""
+    def outputs(self) -> dict[str, Array]:
+        """Return where dL/d(output) is to be written for the next call, by the outputs' names."""
         for buffer in self._buffers.values():
             buffer[0] = buffer[-1] = 0
-        for name, room in self._outputs.items():
-            np.copyto(room, cotangents[name])
+        return self._outputs
+
+    def __call__(self) -> Array:
+        """Return the gradient, which the next call changes."""
         for function, arguments in self._calls:
             function(*arguments)
         return self.gradient

@@ -426,20 +426,21 @@ class Compiled:
         bars = None if bars is None else bars.reshape(rows)
 
         def one(k: int) -> Gradient:
-            def derivative(y: Array, part: slice) -> tuple[float, Array]:
-                if not seems_finite(y):
-                    self.run(u, state=state)  # names the block and the sample, if there is one
+            def derivative(y: Array, part: slice, out: Array) -> float:
                 if bars is not None:
-                    return 0.0, bars[k, part]
+                    np.copyto(out, bars[k, part])
+                    return 0.0
                 assert aims is not None
-                return mean_square(y, aims[k, part], str(loss), aims.size)
+                return mean_square(y, aims[k, part], str(loss), aims.size, out)
 
             return self._gradient(given, begin, k, derivative, wrt_input, recompute)
 
         found = each(one, len(given.inputs))
         value += sum(part.loss for part in found)
         if not math.isfinite(value):
-            real_array(target, "the target")  # says where it is not finite
+            if aims is not None:
+                real_array(target, "the target")  # says where it is not finite
+            self.run(u, state=state)  # names the block and the sample
         return value, self._labelled(found, given.batched, state is not None)
 
     def _gradient(
