@@ -107,7 +107,7 @@ def test_a_run_split_in_two_equals_one_run(
         values = second[name].values
         if "time" in whole[name].dims:
             values = np.concatenate([first[name].values, values])
-        # To the last bit, but for NumPy's products, whose sums BLAS orders by the number of samples.
+        # To the last bit, but for NumPy: BLAS orders the sums of a product by its size.
         assert_close(values, whole[name].values, 1e-15 if engine == "numpy" else 0, str(name))
     np.testing.assert_array_equal(np.r_[first.time, second.time], whole.time)
 

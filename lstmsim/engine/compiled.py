@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -18,6 +17,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding
 from lstmsim.arrays import real_array, seems_finite
+from lstmsim.blocks._signals import place
 from lstmsim.engine import c, lanes
 from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Derivative, Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -538,9 +538,8 @@ class Compiled:
         # Of the signals that are bad at this sample, the one computed first is the origin.
         order = [*self.graph.sources, *(n.name for s in self.schedule.stages for n in s.nodes)]
         origin = next(n for n in order if n in bad and bad[n][..., sample, :].any())
-        raise NonFiniteSignalError.at(
-            re.sub(r"\[\d+\]$", "", origin), sample, found[origin][..., sample, :]
-        )
+        where = place(signal_ports(self.diagram)[origin][0])
+        raise NonFiniteSignalError.at(where, sample, found[origin][..., sample, :])
 
 
 def each(one: Callable[[int], Any], count: int) -> list[Any]:
