@@ -153,8 +153,9 @@ class Tape:
         if name not in self._homes:
             width = self.program.sizes.widths[name]
             value = self._values[name]
-            flat = value.reshape(-1) if value.flags.c_contiguous else None
-            if flat is None:  # a constant, which is one row
+            if value.flags.writeable:
+                flat = value.reshape(-1)
+            else:  # a constant: one row, which is read-only
                 flat = aligned(self.samples * width, self.program.dtype)
                 self.calls.append((np.copyto, (flat.reshape(self.samples, width), value)))
             self._homes[name] = Home(flat, 0, width)
