@@ -547,10 +547,10 @@ def each(one: Callable[[int], Any], count: int) -> list[Any]:
     if count == 1:
         return [one(0)]
     # The kernels let go of Python's lock: two sequences run on two cores.
-    return list(_workers().map(one, range(count)))
+    return list(_workers(os.getpid()).map(one, range(count)))
 
 
 @cache
-def _workers() -> ThreadPoolExecutor:
-    """Return the threads that sequences of a batch run on."""
+def _workers(process: int) -> ThreadPoolExecutor:
+    """Return the threads that sequences of a batch run on; a forked process has its own."""
     return ThreadPoolExecutor(os.cpu_count())
