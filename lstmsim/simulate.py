@@ -56,7 +56,8 @@ def simulate(
         A diagram from `build` or `load`, or one wired by hand.
     u : array_like of shape (T, Ni), or mapping of such, optional
         The input of the diagram's FROMWORKSPACE block; with several of them, one input each by
-        block name.  Not needed where the sources have values of their own.
+        block name.  Not needed where the sources have values of their own.  Compiled engines take
+        a batch (B, T, Ni) too.
     state : Dataset or mapping, optional
         Where to begin: traces of this diagram, whose run is then continued (the time axis
         too), or initial states by block name.  Else the delays' own initial values.
@@ -71,8 +72,8 @@ def simulate(
     dtype : dtype, optional
         "float64", or "float32" where the engine is not bdsim, which computes in double precision.
     progress : callable, optional
-        Called as ``progress(done, samples)`` from time to time, if a FROMWORKSPACE drives the
-        diagram.
+        Called as ``progress(done, samples)`` from time to time, if bdsim runs the diagram and a
+        FROMWORKSPACE drives it.
 
     Returns
     -------

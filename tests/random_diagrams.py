@@ -79,6 +79,7 @@ class _Maker:
             self.add(bd.DEMUX(n, name=name), 1, source)
         elif kind == "INDEX" and n > 1:
             index = [int(j) for j in random.integers(0, n, size=random.choice([1, 2, 3]))]
+            index = [j - n if j % 2 else j for j in index]  # some counted from the end
             self.add(bd.INDEX(index, name=name), len(index), source)
         elif kind == "CLIP":
             block = bd.CLIP(-0.4, 0.7, name=name)
@@ -108,4 +109,12 @@ def random_diagram(seed: int, blocks: int = 14, delays: int = 3) -> tuple[Any, n
     for number in range(int(random.integers(1, 3))):
         source, _ = maker.pick()
         bd.connect(source, bd.TOWORKSPACE(clock, name=f"out{number}"))
-    return bd, random.normal(size=(12, Ni))
+    u = random.normal(size=(12, Ni))
+    if seed % 3 == 0:  # what lies in no loop, up to the sinks themselves
+        for number, (source, n) in enumerate(maker.signals[:2]):
+            delay = bd.UNITDELAY(clock, random.normal(size=n), name=f"late{number}")
+            bd.connect(source, delay)
+            for port, plug in enumerate((source, delay)):
+                sink = bd.TOWORKSPACE(clock, name=f"out{number}{port}")
+                bd.connect(plug, sink)
+    return bd, u

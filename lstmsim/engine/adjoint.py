@@ -34,7 +34,7 @@ class Adjoint:
         before the kernel runs.  In the last row all slots in which cotangents add up must hold
         those of what follows the run, or zeros; the kernel clears the others itself.
     logged : tuple of str
-        The signals of the forward run that the kernel reads.
+        The signals of the forward run that the gradient reads.
     """
 
     text: str
@@ -149,8 +149,11 @@ def render_adjoint(graph: Graph, stage: Stage) -> Adjoint:
             head.write(3, f"store(bar, prev + {place} + b * LANES, zero(bar))")
     head.lines[1:1] = [f"    o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)]
     text = "\n".join([*head.lines, *out.lines]) + "\n"
-    logged = tuple(key.removeprefix("log:") for key in out.keys if key.startswith("log:"))
-    return Adjoint(text, tuple(out.keys), loop.slots, tuple(reached), logged)
+    logged = [key.removeprefix("log:") for key in out.keys if key.startswith("log:")]
+    # What a factor multiplies is read by the factor's own gradient.
+    scaled = (node.inputs[0] for node in stage.nodes if node.op.name == "scale")
+    logged.extend(name for name in scaled if name in loop.places.log)
+    return Adjoint(text, tuple(out.keys), loop.slots, tuple(reached), tuple(logged))
 
 
 def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import settings_of
-from lstmsim.engine.packing import FEW_COLUMNS, aligned
+from lstmsim.engine.packing import aligned
 from lstmsim.engine.plan import LoopPlan
 from lstmsim.engine.render import stacks_of
 from lstmsim.engine.tape import Call, Tape, pieces
@@ -77,12 +77,14 @@ class Backward:
             if wrt_input
         }
 
-    def __call__(self, cotangents: Mapping[str, Array]) -> Array:
-        """Return the gradient, which the next call changes, from dL/d(output)."""
+    def outputs(self) -> dict[str, Array]:
+        """Return where dL/d(output) is to be written for the next call, by the outputs' names."""
         for buffer in self._buffers.values():
             buffer[0] = buffer[-1] = 0
-        for name, room in self._outputs.items():
-            np.copyto(room, cotangents[name])
+        return self._outputs
+
+    def __call__(self) -> Array:
+        """Return the gradient, which the next call changes."""
         for function, arguments in self._calls:
             function(*arguments)
         return self.gradient
@@ -212,11 +214,7 @@ class Backward:
                 self._parameter(node.block, "K", np.matmul, bar.T, x)
             return
         buffer, at, width = found
-        if x.shape[1] > FEW_COLUMNS:
-            product = np.empty((width, x.shape[1]), x.dtype)
-            self._call(np.matmul, buffer[1:, at : at + width].T, x, product)
-        else:
-            product = self._few(buffer, at, width, source)
+        product = self._product(buffer, at, width, source)
         begin = min(_offset(bar) for _, bar in gains)
         for node, bar in gains:
             part = product[_offset(bar) - begin :][: node.width]
@@ -233,8 +231,8 @@ class Backward:
             return None
         return buffer, (begin - _offset(buffer)) % buffer.shape[1], end - begin
 
-    def _few(self, buffer: Array, at: int, width: int, source: str) -> Array:
-        """Record the product of columns of a loop's buffer with a signal of few elements."""
+    def _product(self, buffer: Array, at: int, width: int, source: str) -> Array:
+        """Record the product of columns of a loop's buffer with a signal, over the samples."""
         sizes, home = self._program.sizes, self.tape.home(source)
         columns, padded = sizes.widths[source], sizes.padded(width)
         product = aligned(columns * padded, buffer.dtype)

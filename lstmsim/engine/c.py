@@ -32,18 +32,6 @@ def _comment(text: str) -> str:
     return re.sub(r"[^\w.\[\]() ,]", "_", text)
 
 
-def _needed(graph: Graph) -> set[str]:
-    """Return the signals that the outputs depend on, now or later."""
-    needed: set[str] = set()
-    waiting = list(graph.outputs)
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting.extend(graph.nodes[name].inputs if name in graph.nodes else ())
-    return needed
-
-
 class _Source:
     """The C text of one diagram."""
 
@@ -53,7 +41,7 @@ class _Source:
         self.name, self.graph, self.parameters = name, graph, parameters
         self.real, self.suffix = ("float", "f") if dtype == np.float32 else ("double", "")
         self.dtype = np.dtype(dtype)
-        needed = _needed(graph)
+        needed = graph.needed(graph.outputs)
         self.sources = [name for name in graph.sources if name in needed]
         self.nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]
         self.widths = {n: node.width for n, node in graph.nodes.items()} | graph.sources
@@ -112,9 +100,8 @@ class _Source:
             return lines
         if op == "take":
             source = self.variables[node.inputs[0]]
-            width = self.widths[node.inputs[0]]
-            index = [k % width for k in node.static["index"]]
-            return [f"{target}[{j}] = {source}[{k}];" for j, k in enumerate(index)]
+            index = enumerate(node.static["index"])
+            return [f"{target}[{j}] = {source}[{k}];" for j, k in index]
         if op == "add":
             signs = node.static["signs"]
             terms = [f"{sign} {x}" for sign, x in zip(signs, inputs, strict=True)]

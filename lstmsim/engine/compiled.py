@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -18,6 +17,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding
 from lstmsim.arrays import real_array, seems_finite
+from lstmsim.blocks._signals import place
 from lstmsim.engine import c, lanes
 from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Derivative, Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -426,20 +426,21 @@ class Compiled:
         bars = None if bars is None else bars.reshape(rows)
 
         def one(k: int) -> Gradient:
-            def derivative(y: Array, part: slice) -> tuple[float, Array]:
-                if not seems_finite(y):
-                    self.run(u, state=state)  # names the block and the sample, if there is one
+            def derivative(y: Array, part: slice, out: Array) -> float:
                 if bars is not None:
-                    return 0.0, bars[k, part]
+                    np.copyto(out, bars[k, part])
+                    return 0.0
                 assert aims is not None
-                return mean_square(y, aims[k, part], str(loss), aims.size)
+                return mean_square(y, aims[k, part], str(loss), aims.size, out)
 
             return self._gradient(given, begin, k, derivative, wrt_input, recompute)
 
         found = each(one, len(given.inputs))
         value += sum(part.loss for part in found)
         if not math.isfinite(value):
-            real_array(target, "the target")  # says where it is not finite
+            if aims is not None:
+                real_array(target, "the target")  # says where it is not finite
+            self.run(u, state=state)  # names the block and the sample
         return value, self._labelled(found, given.batched, state is not None)
 
     def _gradient(
@@ -537,9 +538,8 @@ class Compiled:
         # Of the signals that are bad at this sample, the one computed first is the origin.
         order = [*self.graph.sources, *(n.name for s in self.schedule.stages for n in s.nodes)]
         origin = next(n for n in order if n in bad and bad[n][..., sample, :].any())
-        raise NonFiniteSignalError.at(
-            re.sub(r"\[\d+\]$", "", origin), sample, found[origin][..., sample, :]
-        )
+        where = place(signal_ports(self.diagram)[origin][0])
+        raise NonFiniteSignalError.at(where, sample, found[origin][..., sample, :])
 
 
 def each(one: Callable[[int], Any], count: int) -> list[Any]:
@@ -547,10 +547,10 @@ def each(one: Callable[[int], Any], count: int) -> list[Any]:
     if count == 1:
         return [one(0)]
     # The kernels let go of Python's lock: two sequences run on two cores.
-    return list(_workers().map(one, range(count)))
+    return list(_workers(os.getpid()).map(one, range(count)))
 
 
 @cache
-def _workers() -> ThreadPoolExecutor:
-    """Return the threads that sequences of a batch run on."""
+def _workers(process: int) -> ThreadPoolExecutor:
+    """Return the threads that sequences of a batch run on; a forked process has its own."""
     return ThreadPoolExecutor(os.cpu_count())

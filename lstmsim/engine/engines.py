@@ -24,8 +24,9 @@ from lstmsim.engine.tape import Tape
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
-#: Of the outputs' samples and where they are in the run: the loss's part, and dL/dy.
-Derivative = Callable[[Array, slice], tuple[float, Array]]
+#: Of the outputs' samples, and where they are in the run: the loss's part; dL/dy is written into
+#: the last argument.
+Derivative = Callable[[Array, slice, Array], float]
 
 #: Long runs go in chunks, whose buffers stay in the cache; with all signals, in the memory.
 CHUNK_BYTES = {"outputs": 2**20, "all": 2**24, "gradient": 2**24}
@@ -111,7 +112,10 @@ class Interpreter:
     ) -> Gradient:
         """Return a loss and its derivatives; all signals are stored."""
         signals = self._forward(inputs, states, count)
-        loss, bar = derivative(side_by_side(signals, self.graph), slice(0, count))
+        y = side_by_side(signals, self.graph)
+        bar = np.empty_like(y)
+        with np.errstate(all="ignore"):
+            loss = derivative(y, slice(0, count), bar)
         bars, arrays, found = interpreter.backward(
             self.graph, self.schedule, self.store.arrays, signals, split(bar, self.graph)
         )
@@ -252,12 +256,11 @@ class Kernels:
             with self.backward(part.stop - part.start, wrt_input) as back:
                 back.tape.forward({n: u[part] for n, u in inputs.items()}, begin)
                 finals = back.tape.finals() if finals is None else finals
-                own, bar = derivative(self._collected(back.tape), part)
-                loss += own
+                loss += self._derived(back, derivative, part)
                 for block, place in back.following.items():
                     place[:] = following.get(block, 0)
-                own_gradient = back(split(bar, self.graph))
-                gradient = own_gradient.copy() if gradient is None else gradient + own_gradient
+                own = back()
+                gradient = own.copy() if gradient is None else gradient + own
                 following = {n: v.copy() for n, v in back.states.items()}
                 for name, values in by_inputs.items():
                     values[part] = back.inputs[name]
@@ -268,6 +271,20 @@ class Kernels:
         assert finals is not None
         assert gradient is not None
         return Gradient(loss, gradient, following, by_inputs, finals)
+
+    def _derived(self, back: Backward, derivative: Derivative, part: slice) -> float:
+        """Return a part of the loss, its derivatives being written where they are read."""
+        rooms = back.outputs()
+        with np.errstate(all="ignore"):  # what is not finite is the caller's to see
+            if len(rooms) == 1:
+                ((name, room),) = rooms.items()
+                return derivative(back.tape.signal(name), part, room)
+            y = self._collected(back.tape)
+            bar = np.empty_like(y)
+            loss = derivative(y, part, bar)
+        for name, values in split(bar, self.graph).items():
+            np.copyto(rooms[name], values)
+        return loss
 
 
 def _parts(count: int, size: int) -> list[slice]:

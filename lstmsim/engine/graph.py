@@ -82,6 +82,17 @@ class Graph:
         """The nodes that keep a state."""
         return {name: node for name, node in self.nodes.items() if node.op.name == "delay"}
 
+    def needed(self, signals: Iterable[str]) -> set[str]:
+        """Return the signals that some signals depend on, now or later, and themselves."""
+        needed: set[str] = set()
+        waiting = list(signals)
+        while waiting:
+            name = waiting.pop()
+            if name not in needed:
+                needed.add(name)
+                waiting.extend(self.nodes[name].inputs if name in self.nodes else ())
+        return needed
+
 
 #: What a block lowers to: for every output port, an operation's name, its arrays, and the rest.
 Lowered = list[tuple[str, dict[str, Array], dict[str, Any]]]
@@ -182,6 +193,8 @@ def lower(diagram: BlockDiagram) -> Graph:
         inputs = tuple(host.signal_name(plug.block, plug.port) for plug in block.inports)
         for port, (op, arrays, static) in enumerate(results):
             name = host.signal_name(block, port)
+            if op == "take":  # kernels do not count from the end
+                static = {"index": tuple(j % widths[inputs[0]] for j in static["index"])}
             nodes[name] = Node(
                 name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
             )

@@ -92,9 +92,10 @@ def places(graph: Graph, stage: Stage) -> Places:
     own: list[str] = []
     for node in stage.delays:
         source = node.inputs[0]
-        is_delay = source in graph.delays and source in inside
-        # Two delays of one signal begin with different values: one of them gets a place.
-        if is_delay or source in delays.values():
+        # What a delay or another stage puts out is not logged; and two delays of one signal begin
+        # with different values, so that one of them gets a place.
+        logged = source in inside and source not in graph.delays
+        if not logged or source in delays.values():
             own.append(node.name)
             delays[node.name] = node.name
         else:

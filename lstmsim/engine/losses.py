@@ -16,6 +16,8 @@ Loss = str | Callable[[Array], tuple[float, Array]]
 
 #: dL/dy of a mean square is this factor times the error, divided by its size.
 MEAN_SQUARES = {"mse": 2.0, "half_mse": 1.0}
+#: Numbers of which an array in double precision stays in the cache.
+IN_CACHE = 2**14
 
 
 def check_loss(
@@ -49,23 +51,28 @@ def check_loss(
     return real_array(target, "the target").astype(dtype, copy=False)
 
 
-def mean_square(y: Array, target: Array, loss: str, size: int) -> tuple[float, Array]:
-    """Return the part of a mean square that some samples are, and its derivatives by them.
+def mean_square(y: Array, target: Array, loss: str, size: int, out: Array) -> float:
+    """Return the part of a mean square that some samples are, computed in double precision.
 
     Parameters
     ----------
-    y, target : ndarray
+    y, target : ndarray of shape (T, No)
         Samples of the outputs, and what they should be.
     loss : str
         "mse" or "half_mse".
     size : int
         Of how many numbers it is the mean.
+    out : ndarray of shape (T, No)
+        Where its derivatives by the outputs are written.
     """
     factor = MEAN_SQUARES[loss] / size
-    error = np.subtract(y, target, dtype=np.float64).reshape(-1)
-    value = 0.5 * factor * float(np.dot(error, error))
-    bar = np.multiply(error, factor).astype(y.dtype)
-    return value, bar.reshape(y.shape)
+    total, rows = 0.0, max(1, IN_CACHE // y.shape[1])
+    for first in range(0, len(y), rows):
+        part = slice(first, first + rows)
+        error = np.subtract(y[part], target[part], dtype=np.float64)
+        total += float(np.vdot(error, error))
+        np.multiply(error, factor, out=out[part], casting="same_kind")
+    return 0.5 * factor * total
 
 
 def given_loss(loss: Callable[[Array], tuple[float, Array]], y: Array) -> tuple[float, Array]:

@@ -112,7 +112,8 @@ class Objective:
             signals, finals = self._engine.run(inputs, begin, len(target), names)
             y = side_by_side(signals, self.graph)
             with np.errstate(all="ignore"):  # what is not finite is the caller's to see
-                return mean_square(y, target, self._loss, self._target.size)[0], finals
+                loss = mean_square(y, target, self._loss, self._target.size, np.empty_like(y))
+            return loss, finals
 
         found = each(one, len(self._target))
         self._keep([finals for _, finals in found])
@@ -133,9 +134,8 @@ class Objective:
         def one(k: int) -> Gradient:
             inputs, target = {n: v[k] for n, v in self._inputs.items()}, self._target[k]
 
-            def derivative(y: Array, part: slice) -> tuple[float, Array]:
-                with np.errstate(all="ignore"):  # what is not finite is the caller's to see
-                    return mean_square(y, target[part], self._loss, self._target.size)
+            def derivative(y: Array, part: slice, out: Array) -> float:
+                return mean_square(y, target[part], self._loss, self._target.size, out)
 
             return self._engine.gradient(inputs, begin, len(target), derivative, False, None)
 

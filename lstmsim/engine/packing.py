@@ -15,8 +15,6 @@ from lstmsim.engine.plan import LoopPlan, Sizes, Stack
 Array = npt.NDArray[Any]
 Plans = list[LoopPlan | tuple[Stack, ...]]
 
-#: Products with more inputs than this are left to BLAS.
-FEW_COLUMNS = 16
 #: Bytes of a cache line, and of the widest vector: one that lies across two lines costs twice.
 LINE = 64
 
@@ -144,8 +142,6 @@ def _pack_stack(stack: Stack, arrays: Parameters, sizes: Sizes) -> Array:
     dense = np.zeros((columns, stack.row), np.intp)
     for node, at in zip(stack.nodes, stack.offsets, strict=True):
         dense[:, at : at + node.width] = arrays[node.block]["K"].T
-    if columns > FEW_COLUMNS:
-        return dense.reshape(-1)
     blocks = stack.row // sizes.lanes
     return dense.reshape(columns, blocks, sizes.lanes).transpose(1, 0, 2).reshape(-1)
 

@@ -98,4 +98,4 @@ class Program:
             else:
                 widths = (node.width for node in stage.nodes if node.op.name != "constant")
                 elements += sum(map(self.sizes.padded, widths)) * (1 + gradient)
-        return int(elements * self.dtype.itemsize)
+        return max(1, int(elements * self.dtype.itemsize))  # constants alone take none

@@ -201,6 +201,8 @@ def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) ->
             place = f"p + {k * q + row} * LANES"
             out.write(4, f"{total} = fma(load(par, {place}), s{half}, {total})")
     out.write(4, f"p += {n * q} * LANES")
+    # A large matrix comes from the second cache: its next lines, while these are multiplied.
+    out.write(4, *(f"prefetch(par, p + {k} * LANES)" for k in range(n * q)))
     out.write(3, f"for j in range({columns} // {n} * {n}, {columns}):")
     out.write(4, f"s = splat({buffer}, {base} + j)")
     for row, node in enumerate(stack):

@@ -45,7 +45,7 @@ class Stepper:
     def __init__(self, graph: Graph, schedule: Schedule, store: Store, form: str) -> None:
         self.graph = graph
         dtype = store.values.dtype
-        self.program = Program(graph, _one_stage(schedule), dtype, form, graph.outputs)
+        self.program = Program(graph, _one_stage(graph, schedule), dtype, form, graph.outputs)
         self.packed = self.program.pack(store)
         self._count = len(graph.delays)
         self._ready: list[_Sample] = []
@@ -75,9 +75,13 @@ class Stepper:
         return (y, finals) if len(state) == self._count and isfinite(sum(y.tolist())) else None
 
 
-def _one_stage(schedule: Schedule) -> Schedule:
-    """Return the schedule of a single sample: one kernel computes all that is not constant."""
-    nodes = [node for stage in schedule.stages for node in stage.nodes]
+def _one_stage(graph: Graph, schedule: Schedule) -> Schedule:
+    """Return the schedule of a single sample: one kernel computes all that is not constant.
+
+    What neither the outputs nor the states depend on is left out: it would have no place.
+    """
+    needed = graph.needed([*graph.outputs, *graph.delays])
+    nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]
     parts: dict[str, list[Node]] = {"constant": [], "delay": [], "": []}
     for node in nodes:
         parts[node.op.name if node.op.name in parts else ""].append(node)

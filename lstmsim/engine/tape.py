@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import Signals, settings_of
-from lstmsim.engine.packing import FEW_COLUMNS, Packed, aligned
+from lstmsim.engine.packing import Packed, aligned
 from lstmsim.engine.plan import External, LoopPlan, Stack
 from lstmsim.engine.program import Program
 
@@ -153,8 +153,9 @@ class Tape:
         if name not in self._homes:
             width = self.program.sizes.widths[name]
             value = self._values[name]
-            flat = value.reshape(-1) if value.flags.c_contiguous else None
-            if flat is None:  # a constant, which is one row
+            if value.flags.writeable:
+                flat = value.reshape(-1)
+            else:  # a constant: one row, which is read-only
                 flat = aligned(self.samples * width, self.program.dtype)
                 self.calls.append((np.copyto, (flat.reshape(self.samples, width), value)))
             self._homes[name] = Home(flat, 0, width)
@@ -187,17 +188,11 @@ class Tape:
     def _record_stack(self, stack: Stack, weights: Array) -> None:
         sizes = self.program.sizes
         out = aligned(self.samples * stack.row, self.program.dtype)
-        columns = sizes.widths[stack.source]
-        if columns > FEW_COLUMNS:
-            room = out.reshape(self.samples, stack.row)
-            matrix = weights.reshape(columns, stack.row)
-            self.calls.append((np.matmul, (self.signal(stack.source), matrix, room)))
-        else:
-            source = self.home(stack.source)
-            blocks = stack.row // sizes.lanes
-            numbers = np.array((self.samples, columns, source.row, stack.row, 0, blocks), np.int64)
-            arguments = (source.flat[source.at :], weights, out, numbers)
-            self.calls.append((self.program.product, arguments))
+        source, columns = self.home(stack.source), sizes.widths[stack.source]
+        blocks = stack.row // sizes.lanes
+        numbers = (self.samples, columns, source.at, source.row, stack.row, blocks)
+        arguments = (source.flat, weights, out, np.array(numbers, np.int64))
+        self.calls.append((self.program.product, arguments))
         for node, at in zip(stack.nodes, stack.offsets, strict=True):
             self._homes[node.name] = Home(out, at, stack.row)
 

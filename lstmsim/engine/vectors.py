@@ -328,6 +328,23 @@ def splat(typing: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Begin to load the vector at an element of an array, which may lie beyond its end."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        pointer = _pointer(context, builder, signature.args[0], *arguments)
+        # To be read (0), soon and often (3), data (1).
+        how = [ir.Constant(word, number) for number in (0, 3, 1)]
+        builder.call(function, [builder.bitcast(pointer, byte), *how])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def add_sum(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Add the sum of a vector's lanes to one element of an array."""
 
@@ -408,6 +425,7 @@ def _vocabulary() -> dict[str, Callable[..., Any]]:
         "store": store,
         "splat": splat,
         "zero": zero,
+        "prefetch": prefetch,
         "add_sum": add_sum,
     }
     for name, count in (("add", 2), ("sub", 2), ("mul", 2), ("neg", 1), ("fma", 3)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lstmsim.ops import OPS
 
 #: Operations of one input that the vocabulary has under their own names, with their pullbacks.
@@ -26,6 +28,8 @@ def neg(a):
     return -a
 def fma(a, b, c):
     return a * b + c
+def prefetch(array, index):
+    pass
 def add_sum(array, index, value):
     array[index] += value
 def where(condition, a, b):
@@ -36,57 +40,94 @@ def maximum(a, b):
     return b if b > a else a
 """
 
-#: A product for all samples at once, out[k, at:] = W u[k], W packed as (blocks, columns, LANES).
-PRODUCT = """
-def product(u, w, out, o):
-    samples, columns, u_row, out_row, at, blocks = o[0], o[1], o[2], o[3], o[4], o[5]
-    for k in range(samples):
-        for b in range(blocks):
-            total = zero(out)
-            p = b * columns * LANES
-            for j in range(columns):
-                total = fma(load(w, p + j * LANES), splat(u, k * u_row + j), total)
-            store(out, k * out_row + at + b * LANES, total)
-"""
+#: Samples whose cotangents and signals stay in the cache while products of them add up.
+SAMPLES_IN_CACHE = 128
+
+
+def _tiles(
+    outer: tuple[str, str], inner: tuple[str, str], body: Callable[[int, int], list[str]]
+) -> list[str]:
+    """Return two nested loops that go four by four, and one by one where there are no four more.
+
+    A loop is a variable and the name of its count; `body` gives the lines of a tile.
+    """
+    lines = []
+    for n in (4, 1):
+        lines.append(_by(n, *outer))
+        for m in (4, 1):
+            lines.append("    " + _by(m, *inner))
+            lines.extend("        " + line for line in body(n, m))
+    return lines
+
+
+def _by(n: int, variable: str, count: str) -> str:
+    whole = f"{count} & -4"
+    first, end = ("0", whole) if n == 4 else (whole, count)
+    return f"for {variable} in range({first}, {end}, {n}):"
+
+
+def _indented(lines: list[str], depth: int) -> str:
+    return "".join("    " * depth + line + "\n" for line in lines)
+
+
+def _product() -> str:
+    """Return the kernel of a product for all samples at once, out[k] = W u[k].
+
+    W is packed as (blocks, columns, LANES).  The sums of four vectors at four samples stay in
+    registers; each goes over the columns in order, whatever the number of samples.
+    """
+
+    def tile(vectors: int, samples: int) -> list[str]:
+        sums = [(c, b) for c in range(samples) for b in range(vectors)]
+        return [
+            *(f"t{c}{b} = zero(out)" for c, b in sums),
+            "p, d, q = b * columns * LANES, columns * LANES, u_at + k * u_row",
+            "for j in range(columns):",
+            *(f"    w{b} = load(w, p + {b} * d + j * LANES)" for b in range(vectors)),
+            *(f"    s{c} = splat(u, q + {c} * u_row + j)" for c in range(samples)),
+            *(f"    t{c}{b} = fma(w{b}, s{c}, t{c}{b})" for c, b in sums),
+            *(f"store(out, (k + {c}) * out_row + (b + {b}) * LANES, t{c}{b})" for c, b in sums),
+        ]
+
+    head = (
+        "def product(u, w, out, o):\n"
+        "    samples, columns, u_at, u_row, out_row, blocks = o[0], o[1], o[2], o[3], o[4], o[5]\n"
+    )
+    return head + _indented(_tiles(("b", "blocks"), ("k", "samples"), tile), 1)
 
 
 def _outer() -> str:
     """Return the kernel of Σ ȳ xᵀ over the samples, out[j] = Σ bar[k, at:] x[k, j].
 
-    A pass over the samples is for four vectors of ȳ and four elements of x, or one where there
-    are no four more, so that the sums stay in registers.
+    The sums of four vectors of ȳ with four elements of x stay in registers.
     """
-    lines = [
-        "def outer(bar, x, out, o):",
-        "    samples, bar_at, bar_row, blocks = o[0], o[1], o[2], o[3]",
-        "    x_at, x_row, columns = o[4], o[5], o[6]",
-    ]
-    for vectors in (4, 1):
-        first = "0" if vectors == 4 else "blocks & -4"
-        end = "blocks & -4" if vectors == 4 else "blocks"
-        lines.append(f"    for b in range({first}, {end}, {vectors}):")
-        for elements in (4, 1):
-            first = "0" if elements == 4 else "columns & -4"
-            end = "columns & -4" if elements == 4 else "columns"
-            lines.append(f"        for j in range({first}, {end}, {elements}):")
-            lines.extend("            " + line for line in _outer_pass(vectors, elements))
-    return "\n".join(lines) + "\n"
+
+    def tile(vectors: int, elements: int) -> list[str]:
+        sums = [(c, b) for c in range(elements) for b in range(vectors)]
+        places = {(c, b): f"((j + {c}) * blocks + b + {b}) * LANES" for c, b in sums}
+        return [
+            *(f"t{c}{b} = load(out, {places[c, b]})" for c, b in sums),
+            "for k in range(first, end):",
+            "    p, q = bar_at + k * bar_row + b * LANES, x_at + k * x_row + j",
+            *(f"    y{b} = load(bar, p + {b} * LANES)" for b in range(vectors)),
+            *(f"    s{c} = splat(x, q + {c})" for c in range(elements)),
+            *(f"    t{c}{b} = fma(y{b}, s{c}, t{c}{b})" for c, b in sums),
+            *(f"store(out, {places[c, b]}, t{c}{b})" for c, b in sums),
+        ]
+
+    head = (
+        "def outer(bar, x, out, o):\n"
+        "    samples, bar_at, bar_row, blocks = o[0], o[1], o[2], o[3]\n"
+        "    x_at, x_row, columns = o[4], o[5], o[6]\n"
+        "    for i in range(blocks * columns):\n"
+        "        store(out, i * LANES, zero(out))\n"
+        f"    for first in range(0, samples, {SAMPLES_IN_CACHE}):\n"
+        f"        end = min(first + {SAMPLES_IN_CACHE}, samples)\n"
+    )
+    return head + _indented(_tiles(("b", "blocks"), ("j", "columns"), tile), 2)
 
 
-def _outer_pass(vectors: int, elements: int) -> list[str]:
-    sums = [(c, b) for c in range(elements) for b in range(vectors)]
-    return [
-        *(f"t{c}{b} = zero(out)" for c, b in sums),
-        "for k in range(samples):",
-        "    p, q = bar_at + k * bar_row + b * LANES, x_at + k * x_row + j",
-        *(f"    y{b} = load(bar, p + {b} * LANES)" for b in range(vectors)),
-        *(f"    s{c} = splat(x, q + {c})" for c in range(elements)),
-        *(f"    t{c}{b} = fma(y{b}, s{c}, t{c}{b})" for c, b in sums),
-        *(f"store(out, ((j + {c}) * blocks + b + {b}) * LANES, t{c}{b})" for c, b in sums),
-    ]
-
-
-OUTER = _outer()
+PRODUCT, OUTER = _product(), _outer()
 
 #: A signal of a buffer's rows, copied into an array of its own.  What a row's last vector writes
 #: too much the next row overwrites; the last rows go element by element.
