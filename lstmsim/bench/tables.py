@@ -105,8 +105,9 @@ def first_grid(rows: Sequence[Row]) -> Grid:
                 cells.append([_TITLES[work], str(row.N), *shown])
     return Grid(
         "First use",
-        "s from the weights to the first result, compilation included, imports not; lstmsim in a "
-        "new process with an empty cache of kernels, and in another one with them kept on disk.",
+        "s from the weights to the first result, compilation included, imports not; lstmsim's in a "
+        "new process with an empty cache of kernels, and in another one with them kept on disk, "
+        "the gradient after forward.",
         ("work", "N", "lstmsim, new", "kept", *(TITLES[name] for name in names)),
         cells,
     )
