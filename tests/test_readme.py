@@ -28,11 +28,13 @@ def test_each_command_is_one_line_that_makes_its_own_environment(marker: str) ->
 
 
 def test_the_readme_has_its_examples() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
     assert len(EXAMPLES[0].strip().splitlines()) <= 10
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["build and check", "compile", "wire by hand"])
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=["build and check", "compile", "loops", "wire by hand"]
+)
 def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
     out = io.StringIO()
     before = Path.cwd()
@@ -42,7 +44,11 @@ def test_the_python_examples_run(example: str, tmp_path: Path) -> None:
             exec(compile(example, "README.md", "exec"), {})
     finally:
         os.chdir(before)
-    if "report" in example:
+    if "ls.loops" in example:
+        shown = README.split("<!-- example -->\n" + f"```python\n{example}```\n\n```\n")[1]
+        assert shown.split("```")[0] in out.getvalue()
+        assert (tmp_path / "loops.svg").stat().st_size > 10_000
+    elif "report" in example:
         assert out.getvalue().startswith("All 29 signals agree"), out.getvalue()
         assert out.getvalue().strip().endswith("0.0")
     elif "compiled" in example:
