@@ -19,7 +19,10 @@ Point = tuple[int, int]
 Ends = tuple[str, int, str, int]
 
 #: What ways cost: a step of the grid, off the net's trunk a little more, bends and crossings.
-_STEP, _OFF, _BEND, _CROSS, _CLASH = 10, 1, 30, 50, 10_000_000
+_STEP, _OFF, _BEND, _CROSS, _CLASH = 10, 1, 30, 50, 5_000
+#: Steps of the search that look for the cheapest way; later ones overestimate what is left by so
+#: much, which finds ways far sooner, with more bends.
+_PATIENCE, _HASTE = 1_000_000, 20
 #: Free rows and columns around the blocks.
 _MARGIN = 12
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -38,6 +41,7 @@ class _Field:
     used: dict[int, dict[int, int]] = field(default_factory=dict)
     #: The points before the ports, each with the net that has to come through.
     front: dict[int, int] = field(default_factory=dict)
+    patience: int = _PATIENCE
 
     def number(self, point: Point) -> int:
         x, y = (point[0] - self.left) // GRID, (point[1] - self.top) // GRID
@@ -87,15 +91,13 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> tuple[dict[Ends, list
                 before = x + GRID if x > boxes[box].left else x - GRID
                 grid.front[grid.number((before, y))] = net
     # Once more, when every net knows where the others are; and again where two are in one place.
-    for again in range(4):
-        clear = True
+    for again in range(3):
         for net, key in enumerate(order):
             if again:
                 _forget(grid, net, (ways[wire] for wire in nets[key]))
             found = {wire: tuple(map(grid.number, ends(wire))) for wire in nets[key]}
-            routed, cost = _net(grid, net, found, sorted(nets[key], key=length), bool(again))
-            ways |= routed
-            clear &= cost < _CLASH
+            ways |= _net(grid, net, found, sorted(nets[key], key=length), bool(again))
+        clear = _is_clear(grid)
         if clear and (again or len(boxes) > 400):
             break
     return {wire: _corners([grid.point(n) for n in way]) for wire, way in ways.items()}, clear
@@ -103,7 +105,7 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> tuple[dict[Ends, list
 
 def _net(
     grid: _Field, net: int, ends: dict[Ends, tuple[int, ...]], wires: list[Ends], careful: bool
-) -> tuple[dict[Ends, list[int]], int]:
+) -> dict[Ends, list[int]]:
     """Return the ways of a net's wires, of the trees about several trunks the cheapest."""
     starts, goals = (
         [point % grid.columns for point in side] for side in zip(*ends.values(), strict=True)
@@ -130,7 +132,13 @@ def _net(
     assert best is not None
     for way in best[0].values():
         _remember(grid, net, way)
-    return best
+    return best[0]
+
+
+def _is_clear(grid: _Field) -> bool:
+    """Whether nets that meet only cross: one runs level there, the other upright."""
+    meeting = (sorted(nets.values()) for nets in grid.used.values() if len(nets) > 1)
+    return all(bits == [0b0101, 0b1010] for bits in meeting)
 
 
 def _field(boxes: Iterable[Box]) -> _Field:
@@ -150,7 +158,8 @@ def _field(boxes: Iterable[Box]) -> _Field:
         _block(grid, box.left, box.top + GRID, box.left + WIDTH, last - 10)
         if box.label:
             middle = box.left + WIDTH // 2
-            _block(grid, middle - box.label // 2, last + 10, middle + box.label // 2, last + 10)
+            half = max(box.label // 2, GRID // 2)
+            _block(grid, middle - half, last + 10, middle + half, last + 10)
     return grid
 
 
@@ -173,10 +182,11 @@ def _search(
     best: dict[int, int] = {}
     came: dict[int, int] = {}
     queue: list[tuple[int, int, int]] = []
+    pace = _STEP if grid.patience > 0 else _HASTE
 
     def ahead(point: int) -> int:
         y, x = divmod(point, columns)
-        return _STEP * (abs(x - goal_x) + abs(y - goal_y)) + (_BEND if y != goal_y else 0)
+        return pace * (abs(x - goal_x) + abs(y - goal_y)) + (_BEND if y != goal_y else 0)
 
     start = next(iter(tree))
     for point in tree:
@@ -225,6 +235,7 @@ def _search(
                 break
     else:
         raise AssertionError  # the margin leads around everything
+    grid.patience -= len(best)
     back = [point]
     while state in came:
         state = came[state]
