@@ -309,5 +309,21 @@ BAD: dict[str, tuple[Callable[[], Arguments], list[str]]] = {
     "no signals": (traces("plot", "a.nc", "--signals", ""), ["some of: u, i, f"]),
     "a batch to plot": (traces("plot", "batch.nc"), ["a batch of 2", "one sequence"]),
     "an unknown kind of picture": (traces("plot", "a.nc", "-o", "a.doc"), [".doc", ".png"]),
+    "no loops to list": (
+        lambda: ["loops", "lstm_layer", "--limit", "0"],
+        ["limit=0", "a whole number of loops"],
+    ),
+    "a drawing of an unknown kind": (
+        lambda: ["loops", "lstm_layer", "--plot", "a.doc"],
+        [".doc", ".png"],
+    ),
+    "loops of a model that does not exist": (
+        lambda: ["loops", "nowhere.bd"],
+        ["nowhere.bd", NONE, "lstm_layer"],
+    ),
+    "an algebraic loop, looked for without a workspace": (
+        lambda: ["loops", with_model(algebraic_loop)()[1]],
+        ["algebraic loop", "c -> fc", "put a UNITDELAY into the loop"],
+    ),
     "a negative tolerance": (traces("check", "a.nc", "a.nc", "--atol", "-1"), ["atol=-1.0"]),
 }
