@@ -87,7 +87,7 @@ def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: s
     DataFileError
         If its ending is not one of those given.
     FileAccessError
-        If it is a folder, or its folder does not exist.
+        If it is a folder, or its folder does not exist or cannot be written to.
     """
     target = Path(path)
     if target.suffix.lower() not in endings:
@@ -108,6 +108,8 @@ def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: s
         )
     if not target.absolute().parent.is_dir():
         raise _unwritable(target, "No such file or directory")
+    if not os.access(target.absolute().parent, os.W_OK):
+        raise _unwritable(target, "Permission denied")
 
 
 def existing(path: str | os.PathLike[str], what: str) -> Path:

@@ -1,0 +1,77 @@
+"""bench: the engines beside other libraries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lstmsim.cli.common import AsJson, Quiet, complaints, console, use_files_for_figures
+
+
+def bench(
+    units: Annotated[
+        str | None,
+        typer.Option(help="Numbers of units, separated by commas; 3,…,512 if not given."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="How long candidates take turns for each row.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="How many threads each library may use.")] = 1,
+    peers: Annotated[
+        str | None,
+        typer.Option(help="Of onnxruntime,torch,jax: beside which; all that are installed."),
+    ] = None,
+    growth: Annotated[
+        bool, typer.Option(help="Measure how the cost grows with T and N, too.")
+    ] = True,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer sizes and less time: half a minute.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Save the report: .json or .md.")
+    ] = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", help="Save a figure of the growth: .png, .svg, .pdf ….")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure speed beside other libraries, and how the cost grows."""
+    from lstmsim.bench import run_bench
+    from lstmsim.bench.figure import plot_growth
+    from lstmsim.bench.settings import chosen
+    from lstmsim.errors import InvalidValueError
+    from lstmsim.files import check_target, written_whole
+    from lstmsim.plotting import PICTURE_ENDINGS, save_plot
+
+    use_files_for_figures()
+    settings = chosen(units, seconds, peers, threads=threads, growth=growth, quick=quick)
+    # Before the measurement, which is long.
+    if out is not None:
+        check_target(out, (".json", ".md"), "report")
+    if plot_file is not None:
+        check_target(plot_file, PICTURE_ENDINGS, "picture")
+        if not growth:
+            raise InvalidValueError(
+                "the figure is of the growth, which is not measured",
+                where="--plot",
+                given="--no-growth",
+                expected="one or the other",
+            )
+    with complaints.status("") as status:  # shown on terminals alone
+        report = run_bench(settings, lambda text: None if quiet else status.update(text))
+    if out is not None:
+        text = report.to_json() + "\n" if out.suffix.lower() == ".json" else report.to_markdown()
+        with written_whole(out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    if plot_file is not None:
+        save_plot(plot_growth(report.growth), plot_file)
+    if as_json:
+        print(report.to_json())
+    elif not quiet:
+        report.print_to(console)
+        for file in (out, plot_file):
+            if file is not None:
+                console.print(f"saved {file}", markup=False, soft_wrap=True)
