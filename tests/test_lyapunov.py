@@ -219,6 +219,19 @@ def test_a_direction_that_neither_grows_nor_shrinks_is_not_told_from_zero() -> N
     assert "not told from zero" in found.summary
 
 
+@pytest.mark.parametrize("angle", [np.pi / 2, 0.7, 2.0])
+def test_rounding_tells_no_exponent_from_zero(angle: float) -> None:
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = ls.lyapunov(linear(turn), samples=2000)
+    print(found.exponents, found.standard_error)
+    assert np.abs(found.exponents).max() < 1e-13
+    assert not found.chaotic
+    assert "is 0 ±" in found.summary
+    assert "not told from zero" in found.summary
+    assert "-0.000000" not in str(found)
+    assert found.kaplan_yorke == 2
+
+
 def test_chunks_do_not_show(chaotic_lstm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ls.lyapunov(chaotic_lstm, samples=500, discard=77)
     monkeypatch.setattr(spectrum, "_HELD", 1)

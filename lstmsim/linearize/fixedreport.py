@@ -94,8 +94,9 @@ class FixedPoints:
         )
         if not self.points:
             return (
-                f"No fixed point was found: {effort}; the smallest residual is "
-                f"{self.smallest_residual:.2g}. That does not show that there is none."
+                f"No fixed point was found: {effort}; the smallest residual, relative to "
+                f"max(1, |x|), is {self.smallest_residual:.2g}. That does not show that there is "
+                "none."
             )
         kinds = [p.stability for p in self.points]
         parts = [f"{kinds.count(k)} {k}" for k in ("stable", "unstable", "marginal") if k in kinds]
