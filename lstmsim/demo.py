@@ -10,8 +10,7 @@ import numpy as np
 import xarray as xr
 
 from lstmsim.checker import CheckReport, check
-from lstmsim.errors import FileAccessError
-from lstmsim.files import written_whole
+from lstmsim.files import free_folder, no_folder, written_whole
 from lstmsim.layers import build
 from lstmsim.plotting import plot, plot_difference, save_plot
 from lstmsim.published import LAYER_OUTPUT, layer_example, layer_workspace
@@ -52,20 +51,11 @@ def new_folder(wanted: str) -> Path:
         If it cannot be made.
     """
     folder = Path(wanted)
-    number = 1
     try:
-        while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            number += 1
-            folder = Path(f"{wanted}-{number}")
+        folder = free_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileAccessError(
-            "the output folder cannot be made",
-            where=str(folder),
-            given=error.strerror or str(error),
-            expected="a folder that can be made and written to",
-            mend="choose another one with --out",
-        ) from error
+        raise no_folder(folder, error) from error
     return folder
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lstmsim.cli.analysis import analyze
 from lstmsim.cli.common import complaints
 from lstmsim.cli.files import check, plot
 from lstmsim.cli.models import compile_model, edit, info, loops
@@ -34,7 +35,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, check, plot, info, loops, edit):
+for _command in (demo, run, check, plot, info, loops, analyze, edit):
     app.command()(_command)
 app.command("compile")(compile_model)
 

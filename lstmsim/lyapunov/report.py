@@ -63,14 +63,19 @@ class LyapunovSpectrum:
 
     @property
     def chaotic(self) -> bool:
-        """Whether the largest exponent is positive, by more than three standard errors."""
-        return bool(self.exponents[0] > self._unsure)
+        """Whether the largest exponent is positive.
+
+        By more than three standard errors, and by more than ln(T)/T of T samples: what grows in
+        proportion to time, and not exponentially, has that for an exponent.
+        """
+        slow = math.log(max(self.samples, 2)) / self.samples
+        return bool(self.exponents[0] > max(self._unsure, slow))
 
     @property
     def _unsure(self) -> float:
-        """How large the first exponent has to be to be told from zero; NaN if it is not known."""
+        """How far the first exponent has to be from zero to be told from it."""
         error = float(self.standard_error[0])
-        return max(_SURE * error, _ROUNDING) if math.isfinite(error) else math.nan
+        return max(_SURE * error, _ROUNDING) if math.isfinite(error) else math.inf
 
     @property
     def summary(self) -> str:
@@ -79,7 +84,8 @@ class LyapunovSpectrum:
         shown = 0.0 if abs(largest) < _ROUNDING else largest
         value = f"The largest exponent is {shown:.4g} ± {error:.1g} a sample"
         if not math.isfinite(error):
-            value = f"The largest exponent is {shown:.4g} a sample"
+            lowest = "−∞" if largest == -math.inf else f"{shown:.4g}"
+            value = f"The largest exponent is {lowest} a sample"
         if self.chaotic:
             says = (
                 f"positive: nearby runs part e-fold every {1 / largest:.3g} samples. "
