@@ -32,7 +32,7 @@ def of_loops(report: LoopReport) -> str:
     if len(report.groups) > _GROUPS:
         return f"{number}, in {len(report.groups)} groups by the delays that they pass"
     groups = [
-        f"{len(g.loops)} {'' if g.role == 'single' else g.role + ' '}through {g.name}"
+        f"{len(g.loops):,} {'' if g.role == 'single' else g.role + ' '}through {g.name}"
         for g in report.groups
     ]
     return f"{number}: {', '.join(groups)}"

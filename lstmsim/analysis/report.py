@@ -19,6 +19,8 @@ from lstmsim.loops import LoopReport
 from lstmsim.lyapunov import LyapunovSpectrum
 from lstmsim.stability.report import StabilityReport
 
+#: Matrices of more states are not in the JSON.
+_STATES = 50
 #: The parts, in the report's order.
 NAMES = (
     "run",
@@ -123,7 +125,7 @@ class Analysis:
         return text_of(self.table)
 
     def to_json(self) -> str:
-        """Return all numbers as JSON, but for the matrices of each sample.
+        """Return the numbers as JSON: of matrices those of the last sample, if they are small.
 
         −∞, ∞ and NaN are null; an eigenvalue is a pair of its real and imaginary part.
         """
@@ -155,7 +157,7 @@ class Analysis:
 
 def poles(linearization: xr.Dataset, sample: int = -1) -> Any:
     """Return the eigenvalues of A at a sample, the largest in magnitude first."""
-    values = np.linalg.eigvals(linearization.A.values[sample])
+    values = np.linalg.eigvals(linearization.A.values[sample]).astype(complex)
     return values[np.argsort(-np.abs(values), kind="stable")]
 
 
@@ -193,7 +195,8 @@ def _linearization(data: xr.Dataset) -> dict[str, Any]:
     names = {
         name: [str(label) for label in data[name].values] for name in ("state", "input", "output")
     }
-    point = {name: last[name].values for name in ("A", "B", "C", "D", "x", "u", "y")}
+    matrices = ("A", "B", "C", "D") if data.sizes["state"] <= _STATES else ()
+    point = {name: last[name].values for name in (*matrices, "x", "u", "y")}
     return {
         **names,
         "samples": data.sizes["time"],

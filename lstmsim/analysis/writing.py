@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from lstmsim.analysis.figures import Picture, pictures
 from lstmsim.analysis.limits import MOST_BLOCKS
 from lstmsim.analysis.report import Analysis, Part, text_of
-from lstmsim.files import written_whole
+from lstmsim.errors import InvalidTypeError
+from lstmsim.files import folder_written_whole, written_whole
 from lstmsim.plotting import save_plot
 from lstmsim.tracefiles import netcdf
 
@@ -30,29 +32,50 @@ _TELLING = ("feedback loops", "Lyapunov exponents", "stability")
 
 
 def save_analysis(
-    report: Analysis,
-    folder: Path,
-    title: str = "Analysis",
-    progress: Callable[[str], None] | None = None,
+    report: Analysis, folder: str | os.PathLike[str], *, title: str = "Analysis"
 ) -> list[Path]:
-    """Save an analysis into a folder that exists, and name the files.
+    """Save an analysis in a new folder, whole or not at all.
 
     Parameters
     ----------
     report : Analysis
         As `analyze` returns it.
-    folder : Path
-        Where to: report.md, analysis.json, and linearization.nc and figures of what was found.
+    folder : path
+        What the folder is called; if there is one with files in it, a number is put behind it.
     title : str, optional
         The heading of report.md.
-    progress : callable, optional
-        Called with the name of each file.
+
+    Returns
+    -------
+    list of Path
+        report.md, analysis.json, linearization.nc and the figures, as far as there are results.
 
     Raises
     ------
+    InvalidTypeError
+        If it is no analysis.
     FileAccessError
-        If a file cannot be written.
+        If the folder cannot be made, or a file not be written.
     """
+    if not isinstance(report, Analysis):
+        raise InvalidTypeError(
+            "this is not an analysis",
+            where="save_analysis",
+            given=type(report).__name__,
+            expected="what analyze(diagram) returns",
+        )
+    with folder_written_whole(folder) as (temporary, target):
+        names = [file.name for file in write_files(report, temporary, title)]
+    return [target / name for name in names]
+
+
+def write_files(
+    report: Analysis,
+    folder: Path,
+    title: str,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write the files into a folder that exists, saying the name of each before."""
     shown = pictures(report)
     for picture in shown:
         if progress is not None:

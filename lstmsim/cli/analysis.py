@@ -46,7 +46,7 @@ def analyze(
 ) -> None:
     """Find a model's loops, poles, fixed points, gains, exponents and certificates."""
     from lstmsim.analysis import analyze as analyze_diagram
-    from lstmsim.analysis import save_analysis
+    from lstmsim.analysis.writing import write_files
     from lstmsim.files import folder_written_whole
     from lstmsim.models import load
 
@@ -64,7 +64,7 @@ def analyze(
             progress=progress,
         )
         title = f"{Path(model).stem}: analysis"
-        files = [file.name for file in save_analysis(report, temporary, title, progress)]
+        files = [file.name for file in write_files(report, temporary, title, progress)]
     if as_json:
         content = json.loads(report.to_json())
         content |= {"folder": str(folder), "files": [str(folder / name) for name in files]}

@@ -95,6 +95,7 @@ class LyapunovSpectrum:
             says = "negative: nearby runs meet"
         else:
             says = "not told from zero"
+            says += ": too few samples" * (not math.isfinite(error))
         lost = int(np.isneginf(self.exponents).sum())
         more = (
             f" {count(lost, 'direction')} of {len(self.exponents)} "
