@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lstmsim.cli.analysis import analyze
 from lstmsim.cli.benchmark import bench
 from lstmsim.cli.common import StoppedError, complaints
 from lstmsim.cli.files import check, plot
@@ -37,7 +38,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, train, check, plot, info, loops, study, bench, edit):
+for _command in (demo, run, train, check, plot, info, loops, analyze, study, bench, edit):
     app.command()(_command)
 app.command("compile")(compile_model)
 
