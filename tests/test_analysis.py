@@ -200,7 +200,7 @@ def test_a_run_that_overflows_is_a_finding() -> None:
     assert reasons["run"] == "a signal is not finite any more (block 'A' (MATRIXGAIN), sample 308)"
     for name in ("linearization", "loop gains", "gradient flow"):
         assert reasons[name] == "the run did not stay finite"
-    assert reasons["Lyapunov exponents"].endswith("(lyapunov, A, sample 308)")
+    assert reasons["Lyapunov exponents"].endswith("(lyapunov, block 'A' (MATRIXGAIN), sample 308)")
     assert "unstable, as it seems of a line" in report["fixed points"].found
     assert json.loads(report.to_json())["run"] is None
 
