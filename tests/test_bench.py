@@ -23,7 +23,6 @@ from lstmsim.bench.timing import Timing
 from lstmsim.bench.ways import _compiled, _interpreted
 from lstmsim.errors import LstmsimError
 
-
 # -------------------------------------------------------------------------------------------
 # Candidates
 
