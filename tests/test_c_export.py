@@ -141,6 +141,18 @@ def test_a_wrong_number_fails_the_built_in_test(tmp_path: Path) -> None:
     assert done.stdout.startswith("FAIL: ")
 
 
+def test_rounding_of_large_outputs_is_no_failure(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    network = bounded_network(random, [7], 1, 1)
+    scaled = ls.Network([network.recurrent[0], ls.Dense(1e4 * random.normal(size=(2, 7)))])
+    file, program = tmp_path / "large.c", tmp_path / "program"
+    u = random.normal(size=(2000, 1))
+    ls.compile(ls.build(scaled), "float32").to_c(file, test=u)
+    gcc("gcc", "-std=c99", "-DLARGE_MAIN", file, "-o", program, "-lm")
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "PASS: 0 of 4000 numbers differ\n")
+
+
 @pytest.mark.parametrize("name", ["my net.c", "9.c", "net.cpp", "net"])
 def test_a_name_that_c_does_not_have_is_refused(name: str, tmp_path: Path) -> None:
     network, _ = ls.published.layer_example()
