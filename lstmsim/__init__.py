@@ -12,6 +12,8 @@ from lstmsim import lti as lti
 from lstmsim import published as published
 from lstmsim import training as training
 from lstmsim._version import __version__ as __version__
+from lstmsim.analysis import analyze as analyze
+from lstmsim.analysis import save_analysis as save_analysis
 from lstmsim.checker import check as check
 from lstmsim.engine.compiled import compile as compile
 from lstmsim.gains import gradient_flow as gradient_flow
@@ -37,6 +39,7 @@ from lstmsim.plotting import plot_gradient_flow as plot_gradient_flow
 from lstmsim.plotting import plot_history as plot_history
 from lstmsim.plotting import plot_loop_gains as plot_loop_gains
 from lstmsim.plotting import plot_lyapunov as plot_lyapunov
+from lstmsim.plotting import plot_poles as plot_poles
 from lstmsim.plotting import save_plot as save_plot
 from lstmsim.simulate import reference as reference
 from lstmsim.simulate import simulate as simulate

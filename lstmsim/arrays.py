@@ -65,6 +65,32 @@ def real_array(value: Any, name: str, where: str | None = None) -> FloatArray:
     return array
 
 
+def in_precision(
+    array: npt.NDArray[Any], dtype: npt.DTypeLike, name: str, where: str | None = None
+) -> npt.NDArray[Any]:
+    """Return an array in a precision, itself if it has it.
+
+    Raises
+    ------
+    InvalidValueError
+        If a number is too large for the precision.
+    """
+    with np.errstate(over="ignore"):
+        found = array.astype(dtype, copy=False)
+    if found is not array:
+        over = np.argwhere(np.isinf(found) & np.isfinite(array))
+        if len(over):
+            index = tuple(int(j) for j in over[0])
+            raise InvalidValueError(
+                f"{name} holds numbers too large for {found.dtype}",
+                where=where,
+                given=f"{array[index]:g} at index {list(index)}",
+                expected=f"numbers up to {np.finfo(found.dtype).max:.2g}",
+                mend="run in double precision, or scale the numbers",
+            )
+    return found
+
+
 def real_vector(value: Any, name: str, where: str | None = None) -> FloatArray:
     """Return `real_array` as a vector; (n, 1) and (1, n), as MATLAB saves them, are flattened."""
     array = real_array(value, name, where)

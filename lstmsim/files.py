@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -79,6 +80,77 @@ def _unwritable(target: Path, given: str) -> FileAccessError:
     )
 
 
+@contextlib.contextmanager
+def folder_written_whole(wanted: str | os.PathLike[str]) -> Iterator[tuple[Path, Path]]:
+    """Give a temporary folder and the target that it is renamed to at the end.
+
+    The target is a folder that does not exist or is empty, under another number if need be:
+    ``results``, ``results-2``.  If anything goes wrong nothing is left behind.
+
+    Raises
+    ------
+    FileAccessError
+        If the folder cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with folder_written_whole(folder / "results") as (temporary, target):
+    ...     _ = (temporary / "notes.txt").write_text("all of it")
+    >>> target.name, [p.name for p in target.iterdir()]
+    ('results', ['notes.txt'])
+    """
+    temporary: Path | None = None
+    made: list[Path] = []
+    try:
+        try:
+            target = free_folder(Path(wanted))
+            made = [p for p in target.absolute().parents if not p.exists()]
+            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+            name = tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name[:40]}-")
+            temporary = Path(name)
+        except OSError as error:
+            raise no_folder(Path(wanted), error) from error
+        yield temporary, target
+        umask = os.umask(0)
+        os.umask(umask)
+        try:
+            temporary.chmod(0o777 & ~umask)
+            if target.exists():
+                target.rmdir()  # empty, as it was found to be; other systems do not replace it
+            temporary.rename(target)
+        except OSError as error:
+            raise no_folder(target, error) from error
+        temporary, made = None, []
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:  # the innermost first
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def free_folder(wanted: Path) -> Path:
+    """Return a path that is free, or an empty folder: as wanted, or with a number behind it."""
+    folder, number = wanted, 1
+    while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
+
+
+def no_folder(folder: Path, error: OSError) -> FileAccessError:
+    """Return the error for a folder that cannot be made."""
+    return FileAccessError(
+        "the output folder cannot be made",
+        where=str(folder),
+        given=error.strerror or str(error),
+        expected="a folder that can be made and written to",
+        mend="choose another one with --out",
+    )
+
+
 def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: str) -> None:
     """Refuse a trace or picture file that cannot be written, before there is anything to write.
 
@@ -143,18 +215,9 @@ def new_folder(wanted: str) -> Path:
         If it cannot be made.
     """
     folder = Path(wanted)
-    number = 1
     try:
-        while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            number += 1
-            folder = Path(f"{wanted}-{number}")
+        folder = free_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileAccessError(
-            "the output folder cannot be made",
-            where=str(folder),
-            given=error.strerror or str(error),
-            expected="a folder that can be made and written to",
-            mend="choose another one with --out",
-        ) from error
+        raise no_folder(folder, error) from error
     return folder

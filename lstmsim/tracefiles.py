@@ -56,11 +56,15 @@ def save_traces(traces: xr.Dataset, path: str | os.PathLike[str]) -> None:
         if suffix == ".csv":
             _write_csv(traces, temporary)
         else:
-            # No fill value: a NaN is a NaN, and a file without one reads back the same.
-            encoding = {name: {"_FillValue": None} for name in traces.variables}
-            # Made in memory: HDF5 itself cannot end a file on a disk that is full.
-            content = traces.to_netcdf(engine="h5netcdf", encoding=encoding)
-            temporary.write_bytes(content)
+            temporary.write_bytes(netcdf(traces))
+
+
+def netcdf(data: xr.Dataset) -> bytes:
+    """Return the content of a NetCDF 4 file."""
+    # No fill value: a NaN is a NaN, and a file without one reads back the same.
+    encoding = {name: {"_FillValue": None} for name in data.variables}
+    # Made in memory: HDF5 itself cannot end a file on a disk that is full.
+    return bytes(data.to_netcdf(engine="h5netcdf", encoding=encoding))
 
 
 def load_traces(path: str | os.PathLike[str]) -> xr.Dataset:

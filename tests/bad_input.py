@@ -171,6 +171,14 @@ def traces(*arguments: str) -> Callable[[], Arguments]:
     return prepare
 
 
+def analysis(*options: str) -> Callable[[], Arguments]:
+    def prepare() -> Arguments:
+        workspace()
+        return ["analyze", "lstm_layer", *WITH, *options]
+
+    return prepare
+
+
 def stack() -> Arguments:
     arrays = workspace_of(random_network((3, 2))) | {"u": np.ones((5, 2)), "W2": np.ones((8, 4))}
     np.savez("w.npz", **arrays)  # type: ignore[arg-type]
@@ -309,5 +317,52 @@ BAD: dict[str, tuple[Callable[[], Arguments], list[str]]] = {
     "no signals": (traces("plot", "a.nc", "--signals", ""), ["some of: u, i, f"]),
     "a batch to plot": (traces("plot", "batch.nc"), ["a batch of 2", "one sequence"]),
     "an unknown kind of picture": (traces("plot", "a.nc", "-o", "a.doc"), [".doc", ".png"]),
+    "no loops to list": (
+        lambda: ["loops", "lstm_layer", "--limit", "0"],
+        ["limit=0", "a whole number of loops"],
+    ),
+    "a drawing of an unknown kind": (
+        lambda: ["loops", "lstm_layer", "--plot", "a.doc"],
+        [".doc", ".png"],
+    ),
+    "loops of a model that does not exist": (
+        lambda: ["loops", "nowhere.bd"],
+        ["nowhere.bd", NONE, "lstm_layer"],
+    ),
+    "an algebraic loop, looked for without a workspace": (
+        lambda: ["loops", with_model(algebraic_loop)()[1]],
+        ["algebraic loop", "c -> fc", "put a UNITDELAY into the loop"],
+    ),
+    "nothing to analyze": (lambda: ["analyze", "nosuch"], ["nosuch", NONE]),
+    "an analysis without an input": (
+        lambda: ["analyze", *with_workspace(u=None)()[1:]],
+        ["block 'u'", "no values", "--input FILE"],
+    ),
+    "an analysis of more samples than there are": (
+        analysis("--samples", "52"),
+        ["52", "from 1 to 51"],
+    ),
+    "an analysis with a negative bound": (
+        analysis("--input-bound", "-1"),
+        ["bound is negative", "-1"],
+    ),
+    "an analysis with a bound that is no number": (
+        analysis("--input-bound", "nan"),
+        ["input_bound holds NaN"],
+    ),
+    "a constant input that is none": (analysis("--held", "middle"), ["--held", "'middle'"]),
+    "a constant input of another width": (analysis("--held", "1,2"), ["'u'", "a vector of 4"]),
+    "an analysis with another input": (
+        lambda: ["analyze", *with_input(np.zeros((5, 3)))()[1:]],
+        ["(5, 3)", "4 columns"],
+    ),
+    "an analysis into a folder that cannot be made": (
+        analysis("--out", "w.npz/deeper"),
+        ["w.npz/deeper", "output folder cannot be made", "--out"],
+    ),
+    "an analysis of an algebraic loop": (
+        lambda: ["analyze", *with_model(algebraic_loop)()[1:]],
+        ["algebraic loop", "put a UNITDELAY into the loop"],
+    ),
     "a negative tolerance": (traces("check", "a.nc", "a.nc", "--atol", "-1"), ["atol=-1.0"]),
 }

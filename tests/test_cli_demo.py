@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +100,22 @@ def test_the_version_and_the_commands_are_shown(cli: Cli) -> None:
     )
     for name in ("demo", "run", "train", "check", "plot", "edit", "info"):
         assert cli(name, "--help").status == 0
+
+
+@pytest.mark.parametrize("command", ["run", "train", "study", "loops", "check"])
+def test_a_help_page_tells_flags_from_options_with_a_value(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = cli(command, "--help").out
+    rows = [line for line in page.splitlines() if "<bool>" in line]
+    assert [row for row in rows if "--help" not in row] == []
+    names = [line[:30] for line in page.splitlines() if "--" in line]
+    assert [name for name in names if "…" in name] == []
+
+
+def test_the_readme_names_every_command(cli: Cli) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^│ ([a-z]+) ", cli("--help").out, re.MULTILINE)
+    assert len(listed) > 8
+    assert [name for name in listed if f"| `lstmsim {name}" not in readme] == []

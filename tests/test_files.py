@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lstmsim.errors import FileAccessError
-from lstmsim.files import existing, remove_leftovers, written_whole
+from lstmsim.files import existing, folder_written_whole, remove_leftovers, written_whole
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -224,3 +224,49 @@ def test_what_a_killed_process_left_beside_a_target_is_removed(tmp_path: Path) -
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path / "ck.npz")
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    with folder_written_whole(tmp_path / "a" / "b") as (temporary, target):
+        (temporary / "notes").write_text("all of it")
+        assert not target.exists()
+    assert target == tmp_path / "a" / "b"
+    assert (target / "notes").read_text() == "all of it"
+    assert os.listdir(tmp_path / "a") == ["b"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o777 & ~umask
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
+def test_a_folder_that_fails_leaves_nothing(tmp_path: Path, failure: type[BaseException]) -> None:
+    def interrupted() -> None:
+        with folder_written_whole(tmp_path / "a" / "b") as (temporary, _):
+            (temporary / "notes").write_text("half of it")
+            raise failure
+
+    with pytest.raises(failure):
+        interrupted()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_with_files_in_it_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine").write_text("kept")
+    (tmp_path / "a-2").mkdir()  # empty: it is used
+    with folder_written_whole(tmp_path / "a") as (temporary, target):
+        (temporary / "notes").write_text("new")
+    assert target.name == "a-2"
+    assert sorted(os.listdir(tmp_path)) == ["a", "a-2"]
+    assert os.listdir(tmp_path / "a") == ["mine"]
+    assert os.listdir(target) == ["notes"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with (
+        pytest.raises(FileAccessError, match="the output folder cannot be made"),
+        folder_written_whole(tmp_path / "file" / "deeper"),
+    ):
+        raise AssertionError
+    assert os.listdir(tmp_path) == ["file"]

@@ -130,6 +130,17 @@ def test_a_kink_is_marked() -> None:
     assert "stable*" in str(ls.fixed_points(bd))
 
 
+def test_points_of_a_line_are_said_to_be_so() -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, [0.0, 0.0], name="x")
+    bd.MATRIXGAIN(np.diag([2.0, 1.0]), name="A")
+    report = ls.fixed_points(wire(bd, "x -> A", "A -> x"))
+    assert {p.stability for p in report} == {"unstable"}
+    assert report.continuous
+    assert "points of a line or a surface" in report.summary
+    assert not ls.fixed_points(loop(2.0)).continuous
+
+
 def test_the_report_is_a_table_and_json(published: Case) -> None:
     report = ls.fixed_points(published.diagram, [1.0, 0.0, 0.0, 2.0])
     content = json.loads(report.to_json())

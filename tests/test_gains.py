@@ -76,7 +76,7 @@ def test_a_point_on_a_kink_is_named_here_too() -> None:
         with pytest.warns(UserWarning, match="block 'limit' at samples 0, 1, 2") as caught:
             found = function(bd, traces)
         assert caught[0].filename == __file__
-        assert found.attrs["nonsmooth"] == "block 'limit' at samples 0, 1, 2"
+        assert found.attrs["nonsmooth"] == "block 'limit' at samples 0, 1, 2 (slope 1)"
 
 
 def random_run(seed: int) -> tuple[Any, Any]:

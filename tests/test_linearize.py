@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -56,7 +57,7 @@ def differences(bd: Any, traces: xr.Dataset, step: float = 1e-6) -> dict[str, np
 
 
 def kink_samples(run: xr.Dataset) -> set[int]:
-    words = run.attrs["nonsmooth"].replace(",", " ").replace(";", " ").split()
+    words = re.sub(r"\(.*?\)|,", " ", run.attrs["nonsmooth"]).replace(";", " ").split()
     return {int(w) for w in words if w.isdigit()}
 
 
@@ -270,12 +271,24 @@ def test_a_point_on_a_kink_is_named() -> None:
     traces = ls.simulate(bd, u)
     with pytest.warns(UserWarning, match="block 'limit' at samples 1, 3"):
         run = ls.linearize(bd, traces)
-    assert run.attrs["nonsmooth"] == "block 'limit' at samples 1, 3"
+    assert run.attrs["nonsmooth"] == "block 'limit' at samples 1, 3 (slope 1)"
     assert_same(run.D.values.ravel(), [1.0, 1.0, 0.0, 1.0])
     with pytest.warns(UserWarning, match="block 'limit' at sample 3") as caught:
         ls.linearize(bd, traces, 3)
     assert caught[0].filename == __file__
     assert ls.linearize(bd, traces, 2).D[0, 0] == 0
+
+
+def test_the_slope_that_is_taken_on_a_kink_is_said() -> None:
+    bd, clock = diagram()
+    bd.FROMWORKSPACE(clock, width=2, name="u")
+    # Both of its bounds at the same point: the slope is 1 on it, and 0 on either side.
+    bd.CLIP([-1.0, 0.5], [1.0, 0.5], name="limit")
+    bd.TOWORKSPACE(clock, name="out")
+    wire(bd, "u -> limit", "limit -> out")
+    with pytest.warns(UserWarning, match=re.escape("at sample 1 (slope 1); of the slopes on")):
+        run = ls.linearize(bd, ls.simulate(bd, np.array([[0.3, 0.1], [1.0, 0.2]])))
+    assert_same(run.D.values[:, 0, 0], [1.0, 1.0])
 
 
 def test_an_operation_that_mixes_elements_nonlinearly_needs_nothing_more() -> None:

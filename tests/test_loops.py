@@ -202,6 +202,8 @@ def test_two_wires_between_the_same_blocks_are_two_loops() -> None:
     report = ls.loops(wire(bd, "d -> square[0]", "d -> square[1]", "square -> d"))
     check_report(report)
     assert [loop.wires[0].into for loop in report.loops] == [0, 1]
+    assert "d → square (in 0) → d\n" in str(report)
+    assert "d → square (in 1) → d\n" in str(report)
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -219,6 +219,32 @@ def test_a_direction_that_neither_grows_nor_shrinks_is_not_told_from_zero() -> N
     assert "not told from zero" in found.summary
 
 
+def test_growth_in_proportion_to_time_is_no_chaos() -> None:
+    found = ls.lyapunov(linear([[1.0, 1.0], [0.0, 1.0]]), samples=20_000)
+    print(found.exponents, found.standard_error)
+    assert 0 < found.exponents[0] < math.log(20_000) / 20_000
+    assert not found.chaotic
+    assert "not told from zero" in found.summary
+
+
+def test_a_run_that_overflows_is_named_by_its_own_sample() -> None:
+    with refused(NonFiniteSignalError, "sample 1750", "lyapunov"):  # 1.5¹⁷⁵¹ > 2¹⁰²⁴
+        ls.lyapunov(linear([[1.5]]), samples=2000)
+
+
+@pytest.mark.parametrize("angle", [np.pi / 2, 0.7, 2.0])
+def test_rounding_tells_no_exponent_from_zero(angle: float) -> None:
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = ls.lyapunov(linear(turn), samples=2000)
+    print(found.exponents, found.standard_error)
+    assert np.abs(found.exponents).max() < 1e-13
+    assert not found.chaotic
+    assert "is 0 ±" in found.summary
+    assert "not told from zero" in found.summary
+    assert "-0.000000" not in str(found)
+    assert found.kaplan_yorke == 2
+
+
 def test_chunks_do_not_show(chaotic_lstm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ls.lyapunov(chaotic_lstm, samples=500, discard=77)
     monkeypatch.setattr(spectrum, "_HELD", 1)
@@ -290,7 +316,7 @@ def test_what_does_not_fit_is_refused(published: Case, chaotic_lstm: Any) -> Non
 
 
 def test_a_run_that_overflows_is_refused() -> None:
-    with refused(NonFiniteSignalError, "does not stay finite", "lyapunov, samples", "finite"):
+    with refused(NonFiniteSignalError, "does not stay finite", "lyapunov, A, sample ", "finite"):
         ls.lyapunov(linear([[3.0]]), samples=2000)
 
 

@@ -358,3 +358,13 @@ def test_an_algebraic_loop_is_named_and_drawn_when_loops_are_not_asked_for() -> 
     with refused(AlgebraicLoopError, "a -> a"):
         ls.plot_diagram(bd)
     assert set(drawn(ls.plot_diagram(bd, loops=()))) == {"u", "a"}
+
+
+@pytest.mark.parametrize("far", [1e308, -1e6, float("nan"), float("inf")])
+def test_positions_that_are_on_no_page_are_not_taken(far: float) -> None:
+    graph = layers(1)
+    graph.nodes["y"]["pos"] = (far, 0.0)
+    box = arrange(graph).boxes["y"]
+    assert abs(box.left) + abs(box.top) < 5000
+    nx.set_node_attributes(graph, (far, far), "pos")
+    assert len(arrange(graph).ways) == graph.number_of_edges()

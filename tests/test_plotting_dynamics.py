@@ -154,3 +154,56 @@ def test_pictures_are_saved(published: Case, tmp_path: Path) -> None:
     flow = ls.gradient_flow(published.diagram, published.traces)
     ls.save_plot(ls.plot_gradient_flow(flow), tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 10_000
+
+
+def test_poles_are_drawn_for_every_sample_and_the_last_one_marked(published: Case) -> None:
+    run = ls.linearize(published.diagram, published.traces)
+    figure = ls.plot_poles(run)
+    figure.canvas.draw()
+    drawn = np.asarray(figure.axes[0].collections[0].get_offsets()) @ [1, 1j]
+    assert_same(drawn, np.linalg.eigvals(run.A.values).ravel())
+    last = next(one for one in figure.axes[0].lines if one.get_label() == "last sample")
+    assert_same(last.get_xdata() + 1j * last.get_ydata(), np.linalg.eigvals(run.A.values)[-1])
+    low, high = figure.axes[0].get_xlim()
+    assert low < -1
+    assert high > max(1, drawn.real.max())
+    assert figure.axes[0].get_title(loc="left") == "poles of 51 samples, and the unit circle"
+
+
+def test_poles_of_a_long_run_are_drawn_at_samples_evenly_apart() -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, [1.0, 0.3], name="x")
+    bd.MATRIXGAIN([[0.3, -2.0], [0.5, 0.2]], name="A")
+    run = ls.linearize(bd, ls.simulate(wire(bd, "x -> A", "A -> x"), samples=1201))
+    figure = ls.plot_poles(run)
+    figure.canvas.draw()
+    assert len(figure.axes[0].collections[0].get_offsets()) == 2 * 500
+    assert "500 of 1,201 samples" in figure.axes[0].get_title(loc="left")
+    one = ls.plot_poles(run.isel(time=[3]))
+    assert one.axes[0].get_title(loc="left") == "poles of 1 sample, and the unit circle"
+
+
+def test_poles_of_nothing_are_refused(published: Case) -> None:
+    with refused(InvalidTypeError, "plot_poles", "linearize(diagram, traces)"):
+        ls.plot_poles(published.traces)
+    bd, clock = diagram()
+    bd.FROMWORKSPACE(clock, width=1, name="u")
+    bd.TOWORKSPACE(clock, name="out")
+    traces = ls.simulate(wire(bd, "u -> out"), np.ones((2, 1)))
+    with refused(InvalidValueError, "without states"):
+        ls.plot_poles(ls.linearize(bd, traces))
+
+
+def test_exponents_that_hardly_move_have_a_plain_axis_and_none_at_all_a_word() -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, [1.0, 0.3], name="x")
+    bd.MATRIXGAIN([[0.5, 1.0], [0.0, 0.0]], name="A")
+    figure = ls.plot_lyapunov(ls.lyapunov(wire(bd, "x -> A", "A -> x"), samples=200))
+    low, high = figure.axes[0].get_ylim()
+    assert_close([low, high], [np.log(0.5) - 0.05, np.log(0.5) + 0.05], 1e-9)
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, 1.0, name="x")
+    bd.GAIN(0.0, name="A")
+    empty = ls.plot_lyapunov(ls.lyapunov(wire(bd, "x -> A", "A -> x"), samples=50))
+    empty.canvas.draw()
+    assert [text.get_text() for text in empty.axes[0].texts] == ["all are −∞"]

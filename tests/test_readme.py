@@ -31,6 +31,7 @@ def test_each_command_is_one_line_that_makes_its_own_environment(marker: str) ->
 PRINTED = {
     "ls.check(": ["All 29 signals agree", "0.0"],
     "loss_and_gradient(": ["(3, 3)"],
+    "ls.loops(": ["c_prev → fc → c → c_prev"],
     "ls.lyapunov(": ["1 fixed point: 1 stable", "dt = 0.1", "positive: nearby runs part"],
     "ls.stability(": ["two runs with the same input come together"],
     "ls.lti.approximate(": ["Errors of at most this size in float32"],
@@ -53,6 +54,9 @@ def test_the_python_examples_run(call: str, tmp_path: Path) -> None:
     printed = " ".join(out.getvalue().split())
     for words in PRINTED[call]:
         assert words in printed
+    _, _, after = README.partition(f"```python\n{example}```\n")
+    if after.startswith("\n```\n"):  # the README shows what it prints
+        assert after.split("```")[1].strip() in out.getvalue()
 
 
 def test_every_example_is_run_and_the_first_is_short() -> None:

@@ -214,3 +214,15 @@ def test_the_course_of_training_is_plotted(tmp_path: Path) -> None:
     assert (tmp_path / "history.png").stat().st_size > 10_000
     with refused(InvalidTypeError, "history"):
         ls.plot_history(ls.simulate(ls.build(NETWORK), U))
+
+
+def test_the_course_of_training_has_a_scale_that_can_be_read() -> None:
+    result = ls.fit(NETWORK, U, Y, **SHORT)
+    for factor, scale in ((1.5, "linear"), (1e3, "log")):
+        epochs = result.history.sizes["epoch"]
+        history = result.history.assign(loss=("epoch", np.geomspace(factor, 1.0, epochs)))
+        axis = ls.plot_history(history).axes[0]
+        low, high = axis.get_ylim()
+        shown = [tick for tick in axis.get_yticks() if low <= tick <= high]
+        assert axis.get_yscale() == scale
+        assert len(shown) >= 2, shown

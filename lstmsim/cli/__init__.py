@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lstmsim.cli.analysis import analyze
 from lstmsim.cli.benchmark import bench
 from lstmsim.cli.common import StoppedError, complaints
 from lstmsim.cli.files import check, plot
@@ -27,7 +28,9 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", help="Print the version.")
+    ] = False,
 ) -> None:
     if version:
         from lstmsim import __version__
@@ -37,7 +40,7 @@ def _root(
 
 
 #: In the order of the help page.
-for _command in (demo, run, train, check, plot, info, loops, study, bench, edit):
+for _command in (demo, run, train, check, plot, info, loops, analyze, study, bench, edit):
     app.command()(_command)
 app.command("compile")(compile_model)
 

@@ -22,13 +22,17 @@ class StoppedError(Exception):
 
 
 Model = Annotated[
-    str, typer.Argument(help="A .bd file, or the name of one that comes with the package.")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A .bd file, or the name of one that comes with the package."
+    ),
 ]
 Workspace = Annotated[
     Path | None, typer.Option("--workspace", "-w", help="Arrays of the model: .npz or .mat.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+# Without a metavar the help page says <bool>, as if a flag took a value.
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")]
 
 
 def read_arrays(workspace: Path | None, input_file: Path | None) -> tuple[dict[str, Any], Any]:

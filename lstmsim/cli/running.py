@@ -96,7 +96,9 @@ def run(
     dtype: Annotated[str, typer.Option(help="Precision: float64, or float32.")] = "float64",
     check_it: Annotated[
         bool,
-        typer.Option("--check", help="Check all signals against the reference; exit 1 on a miss."),
+        typer.Option(
+            "--check", metavar="", help="Check all signals against the reference; exit 1 on a miss."
+        ),
     ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -15,7 +15,8 @@ def study(
         "lstmsim-study"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer epochs, and fewer points of the sweeps.")
+        bool,
+        typer.Option("--quick", metavar="", help="Fewer epochs, and fewer points of the sweeps."),
     ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,

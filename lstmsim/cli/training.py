@@ -24,13 +24,16 @@ from lstmsim.cli.common import (
     use_files_for_figures,
 )
 
+#: Shorter than what Typer says of a list of paths, which would cut the options' names short.
+_PATH = "<path>"
 _FILES = "Give it once for each sequence."
 
 
 def train(
     model: Model,
     target: Annotated[
-        list[Path], typer.Option("--target", "-t", help=f"What the outputs should be. {_FILES}")
+        list[Path],
+        typer.Option("--target", "-t", metavar=_PATH, help=f"What the outputs should be. {_FILES}"),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The workspace with the trained arrays: .npz, .mat.")
@@ -38,7 +41,9 @@ def train(
     workspace: Workspace = None,
     input_file: Annotated[
         list[Path] | None,
-        typer.Option("--input", "-i", help=f"Input u: .csv, .npy, .npz or .mat. {_FILES}"),
+        typer.Option(
+            "--input", "-i", metavar=_PATH, help=f"Input u: .csv, .npy, .npz or .mat. {_FILES}"
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option(help="How many epochs.")] = 1000,
     learning_rate: Annotated[
@@ -66,24 +71,26 @@ def train(
         int | None, typer.Option(help="Sequences for one step; all if not given.")
     ] = None,
     shuffle: Annotated[
-        bool, typer.Option(help="Whether sequences come in a new order every epoch.")
+        bool, typer.Option(metavar="", help="Whether sequences come in a new order every epoch.")
     ] = True,
     seed: Annotated[int, typer.Option(help="Of that order.")] = 0,
     carry: Annotated[
         str, typer.Option(help="States at a sequence's start: reset, sequences or epochs.")
     ] = "reset",
     freeze: Annotated[
-        list[str] | None, typer.Option(help="Name or pattern of arrays that stay. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="<str>", help="Name or pattern of arrays that stay. Repeatable."),
     ] = None,
     train_states: Annotated[
-        bool, typer.Option("--train-states", help="Train the initial states too.")
+        bool, typer.Option("--train-states", metavar="", help="Train the initial states too.")
     ] = False,
     dtype: Annotated[str, typer.Option(help="Precision: float64, or float32.")] = "float64",
     validation_input: Annotated[
-        list[Path] | None, typer.Option(help="Input that is not trained on. Repeatable.")
+        list[Path] | None,
+        typer.Option(metavar=_PATH, help="Input that is not trained on. Repeatable."),
     ] = None,
     validation_target: Annotated[
-        list[Path] | None, typer.Option(help="Its target. Repeatable.")
+        list[Path] | None, typer.Option(metavar=_PATH, help="Its target. Repeatable.")
     ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Epochs without a lower loss on it before training stops.")
@@ -92,14 +99,16 @@ def train(
         float | None, typer.Option(help="A loss beyond it counts as divergence.")
     ] = None,
     constant_target: Annotated[
-        bool, typer.Option("--constant-target", help="A target that never changes is meant.")
+        bool,
+        typer.Option("--constant-target", metavar="", help="A target that never changes is meant."),
     ] = False,
     checkpoint: Annotated[
         Path | None, typer.Option(help="An .npz file to keep the state of training in.")
     ] = None,
     checkpoint_every: Annotated[int, typer.Option(help="Epochs between two checkpoints.")] = 100,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.")
+        bool,
+        typer.Option("--resume", metavar="", help="Go on from the checkpoint, if there is one."),
     ] = False,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", help="Save a figure of the course of training.")

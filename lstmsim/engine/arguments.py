@@ -10,7 +10,8 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding, host
-from lstmsim.arrays import real_array
+from lstmsim.arrays import in_precision, real_array
+from lstmsim.blocks._signals import place
 from lstmsim.engine.packing import Store
 from lstmsim.errors import ShapeError
 
@@ -49,13 +50,14 @@ def sequences(diagram: BlockDiagram, u: Any, samples: int | None, dtype: Any) ->
             raise ShapeError("the batch is empty", where="u", given=f"shape {array.shape}")
         # Every sequence is checked like a single one; they are of one shape.
         (name,) = binding.inputs(diagram, array[0])
-        return Sequences([{name: own} for own in array.astype(dtype)], array.shape[1], True)
+        batch = in_precision(array, dtype, "u", "the input")
+        return Sequences([{name: own} for own in batch], array.shape[1], True)
     given = binding.inputs(diagram, u)
     count = binding.sample_count(diagram, given, samples)
-    found = {
-        name: np.asarray(given.get(name, block.values), dtype)[:count]
-        for name, block in host.sources(diagram).items()
-    }
+    found = {}
+    for name, block in host.sources(diagram).items():
+        values = np.asarray(given.get(name, block.values))[:count]
+        found[name] = in_precision(values, dtype, "u", f"the input of {place(block)}")
     return Sequences([found], count, False)
 
 
@@ -76,7 +78,8 @@ def states(
     initial = {b: store.arrays[b]["x0"] for b, n in store.layout if n == "x0"}
     if not given.batched:
         own = binding.initial_states(diagram, state)
-        return [initial | {n: np.asarray(v, dtype) for n, v in own.items()}]
+        given_ones = {n: in_precision(v, dtype, f"the state of {n!r}") for n, v in own.items()}
+        return [initial | given_ones]
     found: dict[str, Array] = {}
     for name, values in binding.given_states(diagram, state).items():
         width = initial[name].shape[0]
@@ -88,5 +91,6 @@ def states(
                 given=f"shape {array.shape}",
                 expected=f"shape ({width},) or ({batch}, {width})",
             )
-        found[name] = np.broadcast_to(array.astype(dtype), (batch, width))
+        array = in_precision(array, dtype, f"the state of {name!r}")
+        found[name] = np.broadcast_to(array, (batch, width))
     return [initial | {n: v[k] for n, v in found.items()} for k in range(batch)]

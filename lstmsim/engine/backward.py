@@ -280,7 +280,7 @@ class Backward:
         log_row = plan.rows[tape.kept]
         kernel = program.kernel(adjoint.text)
         for first, end in reversed(pieces(plan, samples)):
-            numbers = program.numbers(number, plan, adjoint.keys, end - first, tape.kept, external)
+            numbers = program.numbers(plan, adjoint.keys, end - first, tape.kept, external)
             self._call(
                 kernel,
                 log[first * log_row :],

@@ -130,6 +130,8 @@ class Compiled:
         if not plain:
             self._plain_width = -1
         self._plain_sample = (self._plain_width,)
+        # A sum of squares below it has no NaN, and nothing that is too large for the precision.
+        self._most = float(np.finfo(dtype).max) ** (2 if dtype == np.float32 else 1)
 
     def own_store(self) -> Store:
         """Return the parameters as they are now, in a store that the diagram does not change."""
@@ -305,6 +307,7 @@ class Compiled:
             and u.dtype.kind == "f"
             and u.shape[1] == self._plain_width
             and u.shape[0] > 0
+            and float(np.vdot(u, u)) < self._most
         )
 
     def step(
@@ -331,7 +334,12 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError
             As `run`.
         """
-        if state is not None and type(u) is np.ndarray and u.shape == self._plain_sample:
+        if (
+            state is not None
+            and type(u) is np.ndarray
+            and u.shape == self._plain_sample
+            and u.dtype.kind == "f"
+        ):
             if not self._watch.unchanged():
                 self._watch.refresh(self._store)
             found = self._stepper(u, state)
@@ -350,7 +358,7 @@ class Compiled:
         given = self._sequences(sample[None, :])
         signals, finals = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(signals, self.graph)[0]
-        if not np.isfinite(y).all():
+        if not all(np.isfinite(values).all() for values in (y, *finals.values())):
             self.run(sample[None, :], state=state)
         return y, finals
 
@@ -438,7 +446,7 @@ class Compiled:
         found = each(one, len(given.inputs))
         value += sum(part.loss for part in found)
         if not math.isfinite(value):
-            if aims is not None:
+            if aim is not None:
                 real_array(target, "the target")  # says where it is not finite
             self.run(u, state=state)  # names the block and the sample
         return value, self._labelled(found, given.batched, state is not None)

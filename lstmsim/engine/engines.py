@@ -180,15 +180,19 @@ class Kernels:
     def _give_back(self, key: tuple[int, str, bool], tape: Any) -> None:
         ready = self._ready.get(key)
         if ready is None:
-            size = key[0] * self.program.row_bytes(key[1])
-            keys = list(self._ready)
-            held = sum(k[0] * self.program.row_bytes(k[1]) for k in keys)
-            while keys and (len(keys) >= 8 or held + size > READY_BYTES):
-                oldest = keys.pop(0)
-                held -= oldest[0] * self.program.row_bytes(oldest[1])
+            sizes = {k: self._bytes(k) for k in list(self._ready)}
+            room = READY_BYTES - self._bytes(key)
+            while sizes and (len(sizes) >= 8 or sum(sizes.values()) > room):
+                oldest = next(iter(sizes))
+                del sizes[oldest]
                 self._ready.pop(oldest, None)
             ready = self._ready.setdefault(key, [])
         ready.append(tape)
+
+    def _bytes(self, key: tuple[int, str, bool]) -> int:
+        """Return how much memory the arrays of a run take."""
+        samples, kept, _ = key
+        return samples * self.program.row_bytes(kept, gradient=kept == "gradient")
 
     def outputs(self, inputs: Arrays, samples: int) -> Array:
         """Return the outputs of a run from the delays' own states."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.arrays import real_array
-from lstmsim.errors import InvalidValueError, ShapeError
+from lstmsim.arrays import in_precision, real_array
+from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 
 Array = npt.NDArray[Any]
 Loss = str | Callable[[Array], tuple[float, Array]]
@@ -39,16 +39,17 @@ def check_loss(
             given=repr(loss),
             expected='"mse", "half_mse", or a function of the outputs',
         )
-    if target is None or np.shape(target) != shape:
+    if type(target) is np.ndarray and target.dtype == dtype and target.shape == shape:
+        return target  # its NaN, if there is one, is found in the loss
+    array = None if target is None else real_array(target, "the target")
+    if array is None or array.shape != shape:
         raise ShapeError(
             "the target does not fit the outputs",
             where="target",
-            given="no target" if target is None else f"shape {np.shape(target)}",
+            given="no target" if array is None else f"shape {array.shape}",
             expected=f"shape {shape}",
         )
-    if type(target) is np.ndarray and target.dtype == dtype:
-        return target  # its NaN, if there is one, is found in the loss
-    return real_array(target, "the target").astype(dtype, copy=False)
+    return in_precision(array, dtype, "the target")
 
 
 def mean_square(y: Array, target: Array, loss: str, size: int, out: Array) -> float:
@@ -80,11 +81,18 @@ def given_loss(loss: Callable[[Array], tuple[float, Array]], y: Array) -> tuple[
 
     Raises
     ------
-    ShapeError
-        If its derivatives do not have the outputs' shape.
+    InvalidTypeError, ShapeError
+        If it does not return two things, or its derivatives do not have the outputs' shape.
     """
-    value, bar = loss(y)
-    bar = np.asarray(bar, y.dtype)
+    found: Any = loss(y)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise InvalidTypeError(
+            "the loss does not return what is differentiated",
+            where="loss",
+            given=type(found).__name__,
+            expected="a loss and its derivatives dL/dy, of the outputs' shape",
+        )
+    value, bar = found[0], np.asarray(found[1], y.dtype)
     if bar.shape != y.shape:
         raise ShapeError(
             "the loss's derivatives do not fit the outputs",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.arrays import in_precision
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.interpreter import Parameters
 from lstmsim.engine.plan import LoopPlan, Sizes, Stack
@@ -70,10 +71,18 @@ class Store:
         return views
 
     def set(self, parameters: Parameters) -> None:
-        """Take over parameters of some blocks."""
+        """Take over parameters of some blocks.
+
+        Raises
+        ------
+        InvalidValueError
+            If a number is too large for the precision.
+        """
         for block, values in parameters.items():
             for name, value in values.items():
-                self.arrays[block][name][...] = value
+                array = np.asarray(value)
+                fitting = in_precision(array, self.values.dtype, name, f"block {block!r}")
+                self.arrays[block][name][...] = fitting
         self.version += 1
 
 

@@ -56,7 +56,6 @@ class Program:
                 )
         self._kernels: dict[str, Callable[..., None]] = {}
         self.product, self.collect = self.kernel(PRODUCT), self.kernel(COLLECT)
-        self._numbers: dict[Any, Array] = {}
 
     def kernel(self, text: str) -> Callable[..., None]:
         """Return the compiled kernel of a text."""
@@ -71,19 +70,10 @@ class Program:
         return self._kernels[text]
 
     def numbers(
-        self,
-        number: int,
-        plan: LoopPlan,
-        keys: tuple[str, ...],
-        samples: int,
-        kept: str,
-        external: External,
+        self, plan: LoopPlan, keys: tuple[str, ...], samples: int, kept: str, external: External
     ) -> Array:
-        """Return the sizes and places that a kernel reads, as found before if they were."""
-        key = (number, keys, samples, kept, external.row, tuple(external.places.values()))
-        if key not in self._numbers:
-            self._numbers[key] = numbers(plan, keys, samples, kept, external, self.sizes)
-        return self._numbers[key]
+        """Return the sizes and places that a kernel reads."""
+        return numbers(plan, keys, samples, kept, external, self.sizes)
 
     def pack(self, store: Store) -> Packed:
         """Return parameters as the kernels read them."""

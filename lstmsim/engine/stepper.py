@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.arrays import seems_finite
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.packing import Store
 from lstmsim.engine.program import Program
@@ -25,8 +25,14 @@ class _Sample:
         self.calls = tape.calls
         (self.input,) = (room[0] for room in tape.inputs.values())
         self.states = tuple((n, place, place.shape) for n, place in tape.states.items())
-        self.outputs = tuple(tape.signal(name)[0] for name in graph.outputs)
-        self.finals = tuple(tape.last.items())
+        outputs = [tape.signal(name)[0] for name in graph.outputs]
+        #: What is returned, and what was given.
+        self.numbers = (*outputs, *tape.last.values(), self.input, *tape.states.values())
+        end = sum(map(len, outputs))
+        self.y, self.finals = slice(0, end), []
+        for name, last in tape.last.items():
+            self.finals.append((name, slice(end, end + len(last))))
+            end += len(last)
 
 
 class Stepper:
@@ -56,23 +62,29 @@ class Stepper:
             sample = self._ready.pop()  # one step, also among threads
         except IndexError:
             sample = _Sample(Tape(self.program, self.packed, 1, "outputs"), self.graph)
+        try:
+            return self._computed(sample, u, state)
+        finally:
+            self._ready.append(sample)
+
+    def _computed(
+        self, sample: _Sample, u: Array, state: Mapping[str, Any]
+    ) -> tuple[Array, dict[str, Array]] | None:
         self.packed.refresh()
         sample.input[:] = u
-        try:
-            for name, place, shape in sample.states:
-                value = state[name]
-                if value.shape != shape or type(value) is not np.ndarray:
-                    return None
-                place[:] = value
-        except (KeyError, AttributeError):  # a state of other delays, or not of arrays
+        if len(state) != self._count:
             return None
+        for name, place, shape in sample.states:
+            value = state.get(name)
+            if type(value) is not np.ndarray or value.shape != shape or value.dtype.kind != "f":
+                return None
+            place[:] = value
         for kernel, arguments in sample.calls:
             kernel(*arguments)
-        y = sample.outputs[0].copy() if len(sample.outputs) == 1 else np.hstack(sample.outputs)
-        finals = {name: value.copy() for name, value in sample.finals}
-        self._ready.append(sample)
-        # A NaN or an infinity among them makes their sum one.
-        return (y, finals) if len(state) == self._count and isfinite(sum(y.tolist())) else None
+        numbers = np.concatenate(sample.numbers)
+        if not seems_finite(numbers):
+            return None
+        return numbers[sample.y], {name: numbers[part] for name, part in sample.finals}
 
 
 def _one_stage(graph: Graph, schedule: Schedule) -> Schedule:

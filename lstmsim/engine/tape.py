@@ -113,9 +113,9 @@ class Tape:
         for name, room in self.inputs.items():
             np.copyto(room, inputs[name], casting="same_kind")
         if states is not None:
+            self._begun_with = -1  # first: also where what is given does not fit
             for block, place in self.states.items():
                 place[:] = states[block]
-            self._begun_with = -1
         elif self._begun_with != self.packed.store.version:
             for block, place in self.states.items():
                 place[:] = self.packed.store.arrays[block]["x0"]
@@ -207,7 +207,7 @@ class Tape:
         external = self._external(plan)
         function = program.kernel(kernel.text)
         for first, end in pieces(plan, self.samples):
-            numbers = program.numbers(number, plan, kernel.keys, end - first, self.kept, external)
+            numbers = program.numbers(plan, kernel.keys, end - first, self.kept, external)
             arguments = (log[first * row :], external.flat[first * external.row :], par, numbers)
             self.calls.append((function, arguments))
         for name in kernel.kept:

@@ -47,23 +47,18 @@ SAMPLES_IN_CACHE = 128
 def _tiles(
     outer: tuple[str, str], inner: tuple[str, str], body: Callable[[int, int], list[str]]
 ) -> list[str]:
-    """Return two nested loops that go four by four, and one by one where there are no four more.
+    """Return two nested loops in tiles of four by two, and smaller ones where no more are left.
 
+    Eight sums are enough that additions do not wait for one another; more take longer to compile.
     A loop is a variable and the name of its count; `body` gives the lines of a tile.
     """
     lines = []
-    for n in (4, 1):
-        lines.append(_by(n, *outer))
-        for m in (4, 1):
-            lines.append("    " + _by(m, *inner))
+    for n, first, end in (4, "0", f"{outer[1]} & -4"), (1, f"{outer[1]} & -4", outer[1]):
+        lines.append(f"for {outer[0]} in range({first}, {end}, {n}):")
+        for m, begin, stop in (2, "0", f"{inner[1]} & -2"), (1, f"{inner[1]} & -2", inner[1]):
+            lines.append(f"    for {inner[0]} in range({begin}, {stop}, {m}):")
             lines.extend("        " + line for line in body(n, m))
     return lines
-
-
-def _by(n: int, variable: str, count: str) -> str:
-    whole = f"{count} & -4"
-    first, end = ("0", whole) if n == 4 else (whole, count)
-    return f"for {variable} in range({first}, {end}, {n}):"
 
 
 def _indented(lines: list[str], depth: int) -> str:
@@ -99,7 +94,7 @@ def _product() -> str:
 def _outer() -> str:
     """Return the kernel of Σ ȳ xᵀ over the samples, out[j] = Σ bar[k, at:] x[k, j].
 
-    The sums of four vectors of ȳ with four elements of x stay in registers.
+    The sums of a tile, vectors of ȳ with elements of x, stay in registers.
     """
 
     def tile(vectors: int, elements: int) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 from operator import getitem
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.blocks.fromworkspace import FromWorkspace
@@ -14,9 +17,11 @@ from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.packing import Store
 from lstmsim.errors import DiagramError
 
+Array = npt.NDArray[Any]
+
 #: The attributes of blocks that a graph is made from; the first are numbers alone.
 _NUMBERS = ("K", "value", "_x0")
-_ATTRIBUTES = (*_NUMBERS, "min", "max", "signs")
+_ATTRIBUTES = (*_NUMBERS, "premul", "min", "max", "signs", "mode", "index")
 
 
 class Watch:
@@ -47,20 +52,30 @@ class Watch:
         self._values = list(map(getitem, self._dicts, self._names))
         #: What arrays held that can be written to, by their place in the lists.
         self._contents: dict[int, bytes] = {}
-        for k, value in enumerate(self._values):
-            self._keep(k, value)
+        #: The same of lists.
+        self._lists: dict[int, list[Any]] = {}
+        self._refreshing = threading.Lock()
+        self._keep(dict(enumerate(self._values)))
 
-    def _keep(self, k: int, value: Any) -> None:
-        self._values[k] = value
-        self._contents.pop(k, None)
-        if isinstance(value, np.ndarray) and value.flags.writeable:
-            self._contents[k] = value.tobytes()
+    def _keep(self, seen: dict[int, Any]) -> None:
+        # New dictionaries: another thread may be going through the old ones.
+        contents = {k: held for k, held in self._contents.items() if k not in seen}
+        lists = {k: held for k, held in self._lists.items() if k not in seen}
+        for k, value in seen.items():
+            self._values[k] = value
+            if isinstance(value, np.ndarray) and _can_change(value):
+                contents[k] = value.tobytes()
+            elif isinstance(value, list):
+                lists[k] = copy.deepcopy(value)
+        self._contents, self._lists = contents, lists
 
     def unchanged(self) -> bool:
         """Whether blocks' attributes are the objects, and hold the numbers, last seen."""
         try:
             # Lists compare their elements by identity first: arrays are not looked into.
             if list(map(getitem, self._dicts, self._names)) != self._values:
+                return False
+            if any(self._values[k] != held for k, held in self._lists.items()):
                 return False
         except ValueError:  # another array, which does not say whether it is equal
             return False
@@ -77,8 +92,11 @@ class Watch:
         DiagramError
             If more than numbers has changed.
         """
-        if self.unchanged():
-            return
+        with self._refreshing:
+            if not self.unchanged():
+                self._refresh(store)
+
+    def _refresh(self, store: Store) -> None:
         found = (len(self._blocklist), len(self._wirelist))
         if found != (self._blocks_seen, self._wires_seen):
             raise DiagramError(
@@ -91,6 +109,7 @@ class Watch:
         values = list(map(getitem, self._dicts, self._names))
         changed = [k for k, value in enumerate(values) if value is not self._values[k]]
         changed += [k for k, held in self._contents.items() if self._values[k].tobytes() != held]
+        changed += [k for k, held in self._lists.items() if self._values[k] != held]
         only_numbers = all(
             self._names[k] in _NUMBERS and np.shape(values[k]) == np.shape(self._values[k])
             for k in changed
@@ -99,10 +118,17 @@ class Watch:
             raise DiagramError(
                 "the diagram was changed after it was compiled",
                 where="the compiled diagram",
-                given="other sizes, signs, bounds or wires",
+                given="other sizes, signs, bounds, indices or wires",
                 expected="new numbers in parameters of the same shapes",
                 mend="compile it again",
             )
         store.set(parameters({self._blocks[k][0] for k in changed}))
-        for k in changed:
-            self._keep(k, values[k])
+        self._keep({k: values[k] for k in changed})
+
+
+def _can_change(array: Array) -> bool:
+    """Whether an array's numbers can be written to, through it or what it is a view of."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray) and not owner.flags.writeable:
+        owner = owner.base
+    return owner is not None

@@ -18,6 +18,8 @@ from lstmsim.linearize.step import Array
 #: Rows and numbers of the table; what is beyond them is counted.
 _ROWS, _NUMBERS = 20, 4
 _EIGENVALUES = 3
+#: An eigenvalue this close to 1 is 1, but for rounding.
+_ONE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,13 @@ class FixedPoints:
         return self.points[number]
 
     @property
+    def continuous(self) -> bool:
+        """Whether they look like points of a line or a surface: each has an eigenvalue of 1."""
+        return len(self.points) > 2 and all(
+            float(np.abs(p.eigenvalues - 1).min()) < _ONE for p in self.points
+        )
+
+    @property
     def summary(self) -> str:
         """What was found in a sentence or two."""
         effort = (
@@ -94,8 +103,9 @@ class FixedPoints:
         )
         if not self.points:
             return (
-                f"No fixed point was found: {effort}; the smallest residual is "
-                f"{self.smallest_residual:.2g}. That does not show that there is none."
+                f"No fixed point was found: {effort}; the smallest residual, relative to "
+                f"max(1, |x|), is {self.smallest_residual:.2g}. That does not show that there is "
+                "none."
             )
         kinds = [p.stability for p in self.points]
         parts = [f"{kinds.count(k)} {k}" for k in ("stable", "unstable", "marginal") if k in kinds]
@@ -103,8 +113,8 @@ class FixedPoints:
             f"{count(len(self.points), 'fixed point')}: {', '.join(parts)}. {effort}; "
             f"{self.converged} of them ended at a fixed point."
         ]
-        if len(self.points) > 2 and kinds.count("marginal") == len(kinds):
-            lines.append("All are marginal: they may be points of a line or a surface of them.")
+        if self.continuous:
+            lines.append("All have an eigenvalue of 1: they may be points of a line or a surface.")
         if any(p.nonsmooth for p in self.points):
             lines.append("*: a block's slope jumps there; the eigenvalues hold on one side only.")
         return "\n".join(lines)

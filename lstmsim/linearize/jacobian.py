@@ -111,17 +111,19 @@ def local_jacobians(
 
 
 def kinks(node: Node, settings: dict[str, Any], inputs: tuple[Array, ...]) -> Array | None:
-    """Return at which samples and elements the slope jumps, (S, width), or None for nowhere.
+    """Return the slopes that are taken where the slope jumps, (S, width), or None for nowhere.
 
-    The slopes one floating-point number below and above the input are compared: those of a
-    smooth function hardly differ.
+    Where it does not jump they are NaN.  The slopes one floating-point number below and above the
+    input are compared: those of a smooth function hardly differ.
     """
     if not node.op.elementwise or node.op.name in LINEAR or len(inputs) != 1:
         return None
-    slopes = []
-    for side in (-np.inf, np.inf):
-        u = np.broadcast_to(np.nextafter(inputs[0], side), (len(inputs[0]), node.width))
+
+    def slope(u: Array) -> Array:
+        u = np.broadcast_to(u, (len(u), node.width))
         y = node.op.forward((u,), settings)
-        slopes.append(node.op.pullback(np.ones(u.shape), (u,), y, settings)[0][0])
-    jumps = np.abs(slopes[1] - slopes[0]) > 1e-6 * np.maximum(1, np.abs(slopes[0]))
-    return jumps if jumps.any() else None
+        return np.asarray(node.op.pullback(np.ones(u.shape), (u,), y, settings)[0][0])
+
+    below, above = (slope(np.nextafter(inputs[0], side)) for side in (-np.inf, np.inf))
+    jumps = np.abs(above - below) > 1e-6 * np.maximum(1, np.abs(below))
+    return np.where(jumps, slope(inputs[0]), np.nan) if jumps.any() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,14 +11,32 @@ from lstmsim.linearize.jacobian import Array, kinks
 from lstmsim.linearize.step import Signals, Step
 
 
-def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Array]:
-    """Return the samples at which a block is on a kink, by signal name."""
+@dataclass(frozen=True)
+class Kink:
+    """Where one block's slope jumps along a run.
+
+    Parameters
+    ----------
+    samples : ndarray of int
+        The samples.
+    slopes : tuple of float
+        The slopes that are taken there, each once.
+    """
+
+    samples: Array
+    slopes: tuple[float, ...]
+
+
+def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Kink]:
+    """Return where blocks are on a kink, by signal name."""
     found = {}
     for node in step.nodes:
         inputs = tuple(signals[name] for name in node.inputs)
-        jumps = kinks(node, step.settings[node.name], inputs)
-        if jumps is not None:
-            found[node.name] = np.flatnonzero(np.broadcast_to(jumps.any(axis=1), samples))
+        slopes = kinks(node, step.settings[node.name], inputs)
+        if slopes is not None:
+            jumps = np.isfinite(slopes)
+            where = np.flatnonzero(np.broadcast_to(jumps.any(axis=1), samples))
+            found[node.name] = Kink(where, tuple(np.unique(slopes[jumps]).tolist()))
     return found
 
 
@@ -38,17 +57,19 @@ def warned(
         Whose line the warning is about.
     """
     parts = []
-    for name, where in nonsmooth(step, signals, samples).items():
-        numbers = [sample] if sample is not None else where.tolist()
+    for name, kink in nonsmooth(step, signals, samples).items():
+        numbers = [sample] if sample is not None else kink.samples.tolist()
         shown = ", ".join(map(str, numbers[:5]))
         more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
         noun = "sample" if len(numbers) == 1 else "samples"
-        parts.append(f"block {name!r} at {noun} {shown}{more}")
+        taken = " and ".join(f"{slope:.4g}" for slope in kink.slopes[:3])
+        taken += " …" * (len(kink.slopes) > 3)
+        parts.append(f"block {name!r} at {noun} {shown}{more} (slope {taken})")
     at = "; ".join(parts)
     if at:
         warnings.warn(
             "a slope jumps where the diagram is linearized, and it need not have a linearization "
-            f"there: {at}; the slope that the gradient takes is taken",
+            f"there: {at}; of the slopes on both sides that in brackets is taken, as by gradients",
             UserWarning,
             stacklevel=stacklevel,
         )

@@ -88,8 +88,8 @@ def linearize(
     Notes
     -----
     Where a slope jumps no linearization is exact.  The slope that the gradient takes is taken:
-    0 for a ReLU at 0, 1 for a clip on its bounds.  A `UserWarning` names block and sample, and
-    ``attrs["nonsmooth"]`` of the dataset lists them; it is empty where all is smooth.
+    0 for a ReLU at 0, 1 for a clip on its bounds.  A `UserWarning` names block, sample and
+    slope, and ``attrs["nonsmooth"]`` of the dataset lists them; it is empty where all is smooth.
     """
     _check_arguments(traces, sample, state, u)
     step = step_of(diagram)

@@ -140,11 +140,14 @@ def input_sample(step: Step, u: Sample | None) -> dict[str, Array]:
     unknown = [name for name in given if name not in sources]
     if unknown or (not isinstance(u, Mapping) and len(sources) != 1):
         raise InvalidValueError(
-            "the input names no source of the diagram"
+            "the diagram takes no input"
+            if not sources
+            else "the input names no source of the diagram"
             if unknown
             else "it is not clear which source the input is for",
             where="u",
-            given=", ".join(map(repr, unknown)) or f"one vector for {len(sources)} sources",
+            given=", ".join(map(repr, unknown))
+            or ("one vector" if not sources else f"one vector for {len(sources)} sources"),
             expected=f"a mapping from sources to vectors; sources: {', '.join(sources)}"
             if sources
             else "no input: the diagram has no source",

@@ -177,8 +177,8 @@ class LoopReport:
         table.add_column("role", no_wrap=True)
         table.add_column("blocks")
         for group in self.groups[:_GROUPS]:
-            for loop in group.loops[:_ROWS]:
-                table.add_row(str(loop.number), escape(group.name), group.role, escape(str(loop)))
+            for loop, way in zip(group.loops[:_ROWS], _ways(group.loops[:_ROWS]), strict=True):
+                table.add_row(str(loop.number), escape(group.name), group.role, escape(way))
             for rest in _rest(len(group.loops) - _ROWS, "more loop", "… and "):
                 table.add_row("", escape(group.name), group.role, rest)
         for rest in _rest(len(self.groups) - _GROUPS, "more group", "… and "):
@@ -206,6 +206,22 @@ class LoopReport:
             ],
         }
         return json.dumps(content, indent=2)
+
+
+def _ways(loops: tuple[Loop, ...]) -> list[str]:
+    """Return each loop's blocks, with the ports where another one passes the same blocks."""
+    ways = []
+    for loop in loops:
+        alike = [other for other in loops if other.blocks == loop.blocks]
+        names = list(loop.blocks)
+        for k, wire in enumerate(loop.wires):
+            following = (k + 1) % len(names)
+            if len({other.wires[k].out for other in alike}) > 1:
+                names[k] += f" (out {wire.out})"
+            if len({other.wires[k].into for other in alike}) > 1:
+                names[following] += f" (in {wire.into})"
+        ways.append(" → ".join((*_some(tuple(names), _NAMES), loop.blocks[0])))
+    return ways
 
 
 def _some(names: tuple[str, ...], most: int) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from lstmsim.arrays import FloatArray, count
 
 #: An exponent is told from zero if it is this many standard errors away.
 _SURE = 3.0
+#: What rounding makes of an exponent of zero is smaller than this, whatever its standard error.
+_ROUNDING = 1e-12
 _ROWS = 20
 
 
@@ -61,25 +63,39 @@ class LyapunovSpectrum:
 
     @property
     def chaotic(self) -> bool:
-        """Whether the largest exponent is positive, by more than three standard errors."""
-        return bool(self.exponents[0] > _SURE * self.standard_error[0])
+        """Whether the largest exponent is positive.
+
+        By more than three standard errors, and by more than ln(T)/T of T samples: what grows in
+        proportion to time, and not exponentially, has that for an exponent.
+        """
+        slow = math.log(max(self.samples, 2)) / self.samples
+        return bool(self.exponents[0] > max(self._unsure, slow))
+
+    @property
+    def _unsure(self) -> float:
+        """How far the first exponent has to be from zero to be told from it."""
+        error = float(self.standard_error[0])
+        return max(_SURE * error, _ROUNDING) if math.isfinite(error) else math.inf
 
     @property
     def summary(self) -> str:
         """What the spectrum says in a sentence or two."""
         largest, error = float(self.exponents[0]), float(self.standard_error[0])
-        value = f"The largest exponent is {largest:.4g} ± {error:.1g} a sample"
+        shown = 0.0 if abs(largest) < _ROUNDING else largest
+        value = f"The largest exponent is {shown:.4g} ± {error:.1g} a sample"
         if not math.isfinite(error):
-            value = f"The largest exponent is {largest:.4g} a sample"
+            lowest = "−∞" if largest == -math.inf else f"{shown:.4g}"
+            value = f"The largest exponent is {lowest} a sample"
         if self.chaotic:
             says = (
                 f"positive: nearby runs part e-fold every {1 / largest:.3g} samples. "
                 f"The Kaplan-Yorke dimension is {self.kaplan_yorke:.3f}"
             )
-        elif largest < -_SURE * error or largest == -math.inf:
+        elif largest < -self._unsure or largest == -math.inf:
             says = "negative: nearby runs meet"
         else:
             says = "not told from zero"
+            says += ": too few samples" * (not math.isfinite(error))
         lost = int(np.isneginf(self.exponents).sum())
         more = (
             f" {count(lost, 'direction')} of {len(self.exponents)} "
@@ -149,7 +165,7 @@ def kaplan_yorke(exponents: FloatArray) -> float:
     1.2593
     """
     sums = np.cumsum(exponents)
-    j = int(np.sum(sums >= 0))
+    j = int(np.sum(sums >= -_ROUNDING * np.arange(1, len(sums) + 1)))
     if j in (0, len(exponents)):
         return float(j)
     below = float(exponents[j])
@@ -157,4 +173,4 @@ def kaplan_yorke(exponents: FloatArray) -> float:
 
 
 def _number(value: float) -> str:
-    return "−∞" if value == -math.inf else f"{value:.6f}"
+    return "−∞" if value == -math.inf else f"{value:.6f}".replace("-0.000000", "0.000000")

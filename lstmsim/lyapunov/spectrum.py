@@ -181,11 +181,13 @@ def _along(
         try:
             run = compiled.run(u or None, state=state, signals=names, samples=number)
         except NonFiniteSignalError as error:
+            # The run counts the samples of this chunk.
+            at = str(error).split("where:")[-1].splitlines()[0].strip()
+            signal, _, sample = at.rpartition(", sample ")
             raise NonFiniteSignalError(
                 "the run does not stay finite",
-                where=f"lyapunov, samples {first} to {first + number - 1}",
-                given=str(error).split("where:")[-1].splitlines()[0].strip()
-                + " of these, counted from 0",
+                where=f"lyapunov, {signal}, sample {first + int(sample)}",
+                given="a number that is too large",
                 expected="finite signals",
                 mend="a smaller input or smaller weights keep it finite",
             ) from None

@@ -219,7 +219,10 @@ def _wired(
                 where=file.name,
                 given=f"names {', '.join(sorted(values)) or '(none)'}",
                 expected="Ts, the sample time in seconds",
-                mend="add Ts to the workspace",
+                mend="add Ts to the workspace"
+                if values
+                else 'give a workspace: load(model, {"Ts": 0.1, ...}), on the command line '
+                "--workspace FILE",
             )
         clock = bd.clock(sample_time(values["Ts"], "the workspace"), name="clock")
     sockets: dict[int, Any] = {}

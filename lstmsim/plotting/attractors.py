@@ -66,15 +66,28 @@ def plot_lyapunov(spectrum: LyapunovSpectrum) -> Figure:
         axes = grid[:, 0]
         for row, k in enumerate(shown):
             _settling(axes[row if apart else 0], spectrum, k, apart)
-        if not apart:
+        if not shown:
+            axes[0].text(0.5, 0.5, "all are −∞", ha="center", transform=axes[0].transAxes)
+            axes[0].set_yticks([])
+        elif not apart:
             axes[0].axhline(0, color="black", linewidth=0.8, linestyle=DOTTED)
         figure.suptitle(title + (f"; {lost} of −∞ are not shown" if lost else ""), fontsize=10)
         figure.supylabel("running estimate per sample", fontsize=9)
         axes[-1].set_xlabel("averaged time in s")
         if spectrum.running.sizes["time"] > 1:
-            axes[-1].set_xscale("log")
+            _log_axis(axes[-1])
             limit(axes[-1], np.asarray(spectrum.running.time, float))
     return figure
+
+
+def _log_axis(axis: Axes) -> None:
+    """Make the x axis logarithmic, with labels at 1, 2 and 5 that do not run into one another."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _settling(axis: Axes, spectrum: LyapunovSpectrum, k: int, apart: bool) -> None:
@@ -84,7 +97,10 @@ def _settling(axis: Axes, spectrum: LyapunovSpectrum, k: int, apart: bool) -> No
     if math.isfinite(error):
         axis.axhspan(value - 2 * error, value + 2 * error, color=colour, alpha=0.2, linewidth=0)
     time = np.asarray(spectrum.running.time, float)
-    axis.plot(time, spectrum.running[:, k], **line(time, colour, 1.2))
+    estimates = np.asarray(spectrum.running[:, k])
+    axis.plot(time, estimates, **line(time, colour, 1.2))
+    if apart and np.ptp(estimates) < 1e-6 * max(1, abs(value)):  # rounding alone
+        axis.set_ylim(value - 0.05 * max(1, abs(value)), value + 0.05 * max(1, abs(value)))
     if apart:
         spread = f" ± {error:.1g}" if math.isfinite(error) else ""
         per_second = f"{value / spectrum.Ts:.5g} per second"

@@ -140,7 +140,14 @@ def arrange(graph: nx.MultiDiGraph) -> Drawing:
     labels = {n: symbol(n, block, several).label_width for n, block in graph.nodes(data=True)}
     boxes = place(graph, labels)
     wires = [(s, d["out"], e, d["into"]) for s, e, d in graph.edges(data=True)]
-    return Drawing(boxes, route(boxes, wires) if boxes else {})
+    if not boxes:
+        return Drawing({}, {})
+    for spread in (1.0, 1.5, 2.0, 3.0):
+        spots = {name: box.at(spread * box.left, spread * box.top) for name, box in boxes.items()}
+        ways, clear = route(spots, wires)
+        if clear:
+            break  # else the wires need more room
+    return Drawing(spots, ways)
 
 
 def _several_clocks(graph: nx.MultiDiGraph) -> bool:

@@ -185,8 +185,9 @@ def _delays(data: xr.Dataset) -> list[tuple[str, str]]:
 
 
 def line(time: Any, colour: str, width: float, style: Any = "-") -> dict[str, Any]:
-    """Return how a line looks; one sample is a dot."""
+    """Return how a line looks; one sample is a dot, many have thin lines."""
     marker = "o" if len(time) == 1 else ""
+    width *= min(1.0, max(0.35, (400 / len(time)) ** 0.5)) if len(time) else 1.0
     return {"color": colour, "linewidth": width, "linestyle": style, "marker": marker}
 
 

@@ -15,6 +15,8 @@ import networkx as nx
 #: The grid that blocks and wires lie on, and the width of a block with its two stubs of wire.
 GRID, WIDTH = 20, 100
 _FIRST_PORT = 40
+#: Positions beyond are not taken for ones.
+_FURTHEST = 50_000
 #: From one row of blocks to the next.
 _ROW = 140
 
@@ -65,15 +67,16 @@ class Box:
         """Return the box in another place, on the grid."""
         return replace(self, left=GRID * round(left / GRID), top=GRID * round(top / GRID))
 
-    def clashes(self, other: Box) -> bool:
-        """Whether two boxes overlap, or leave no room for a wire between them."""
-        wide = WIDTH + 2 * GRID
-        names = (self.label + other.label) // 2 + GRID
-        gap = max(wide, names)
+    def clashes(self, other: Box, room: int = 0) -> bool:
+        """Whether two boxes overlap, or leave no room for a wire between them, and for more."""
+        widths = [self.label, other.label, WIDTH + 2 * GRID]
+        # A name may not lie before the other's ports either.
+        gap = max((self.label + other.label) // 2 + GRID, (max(widths) + WIDTH) // 2 + GRID)
+        below = GRID + room
         return (
-            abs(self.left - other.left) < gap
-            and self.top < other.top + other.height + GRID
-            and other.top < self.top + self.height + GRID
+            abs(self.left - other.left) < gap + room
+            and self.top < other.top + other.height + below
+            and other.top < self.top + self.height + below
         )
 
 
@@ -96,7 +99,7 @@ def place(graph: nx.MultiDiGraph, labels: dict[str, int]) -> dict[str, Box]:
         name: Box(name, 0, 0, block["nin"], block["nout"], labels[name])
         for name, block in graph.nodes(data=True)
     }
-    given = {name: pos for name, pos in graph.nodes(data="pos") if pos is not None}
+    given = {name: pos for name, pos in graph.nodes(data="pos") if pos is not None and _near(pos)}
     if len(set(given.values())) > len(boxes) / 2 or len(boxes) == len(given) == 1:
         boxes |= _where_given(boxes, given)
         placed = _beside(graph, boxes, [name for name in boxes if name in given])
@@ -105,6 +108,11 @@ def place(graph: nx.MultiDiGraph, labels: dict[str, int]) -> dict[str, Box]:
     return {
         name: replace(box, flipped=_runs_back(graph, placed, name)) for name, box in placed.items()
     }
+
+
+def _near(pos: tuple[float, float]) -> bool:
+    """Whether a position can be on a page: a file may have any number there."""
+    return all(abs(part) <= _FURTHEST for part in pos)
 
 
 def _runs_back(graph: nx.MultiDiGraph, boxes: dict[str, Box], name: str) -> bool:
@@ -153,12 +161,14 @@ def _beside(graph: nx.MultiDiGraph, boxes: dict[str, Box], fixed: list[str]) -> 
 
 def _nearest_free(box: Box, placed: dict[str, Box]) -> Box:
     """Return a box where it clashes with no other, as near as possible."""
+    if not any(box.clashes(other) for other in placed.values()):
+        return box
     for ring in itertools.count():
         steps = range(-ring, ring + 1)
         around = [(x, y) for x in steps for y in steps if max(abs(x), abs(y)) == ring]
         for x, y in sorted(around, key=lambda step: (abs(step[0]) + abs(step[1]), step)):
             moved = box.at(box.left + 40 * x, box.top + 40 * y)
-            if not any(moved.clashes(other) for other in placed.values()):
+            if not any(moved.clashes(other, 2 * GRID) for other in placed.values()):
                 return moved
     raise AssertionError  # there is room somewhere
 

@@ -19,7 +19,10 @@ Point = tuple[int, int]
 Ends = tuple[str, int, str, int]
 
 #: What ways cost: a step of the grid, off the net's trunk a little more, bends and crossings.
-_STEP, _OFF, _BEND, _CROSS, _CLASH = 10, 1, 30, 50, 20_000
+_STEP, _OFF, _BEND, _CROSS, _CLASH = 10, 1, 30, 50, 5_000
+#: Steps of the search that look for the cheapest way; later ones overestimate what is left by so
+#: much, which finds ways far sooner, with more bends.
+_PATIENCE, _HASTE = 1_000_000, 20
 #: Free rows and columns around the blocks.
 _MARGIN = 12
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -36,6 +39,9 @@ class _Field:
     blocked: bytearray
     #: By point the nets there, and for each a bit for every direction that it leaves by.
     used: dict[int, dict[int, int]] = field(default_factory=dict)
+    #: The points before the ports, each with the net that has to come through.
+    front: dict[int, int] = field(default_factory=dict)
+    patience: int = _PATIENCE
 
     def number(self, point: Point) -> int:
         x, y = (point[0] - self.left) // GRID, (point[1] - self.top) // GRID
@@ -46,7 +52,7 @@ class _Field:
         return self.left + GRID * x, self.top + GRID * y
 
 
-def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> dict[Ends, list[Point]]:
+def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> tuple[dict[Ends, list[Point]], bool]:
     """Return every wire's way from its output to its input, as the corners of its segments.
 
     Parameters
@@ -58,8 +64,10 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> dict[Ends, list[Point
 
     Returns
     -------
-    dict of list of point
+    ways : dict of list of point
         By wire; the first and the last point are the ports'.
+    clear : bool
+        Whether no two nets share a segment; else there is too little room.
     """
     nets: dict[tuple[str, int], list[Ends]] = {}
     for wire in wires:
@@ -76,43 +84,61 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> dict[Ends, list[Point
 
     order = sorted(nets, key=lambda key: min(map(length, nets[key])))
     ways: dict[Ends, list[int]] = {}
-    # Once more, when every net knows where the others are.
-    for again in range(2 if len(boxes) <= 400 else 1):
+    for net, key in enumerate(order):
+        for wire in nets[key]:
+            for box, side, number in ((wire[0], "out", wire[1]), (wire[2], "in", wire[3])):
+                x, y = boxes[box].port(side, number)
+                before = x + GRID if x > boxes[box].left else x - GRID
+                grid.front[grid.number((before, y))] = net
+    # Once more, when every net knows where the others are; and again where two are in one place.
+    for again in range(3):
         for net, key in enumerate(order):
             if again:
                 _forget(grid, net, (ways[wire] for wire in nets[key]))
             found = {wire: tuple(map(grid.number, ends(wire))) for wire in nets[key]}
-            ways |= _net(grid, net, found, sorted(nets[key], key=length))
-    return {wire: _corners([grid.point(n) for n in way]) for wire, way in ways.items()}
+            ways |= _net(grid, net, found, sorted(nets[key], key=length), bool(again))
+        clear = _is_clear(grid)
+        if clear and (again or len(boxes) > 400):
+            break
+    return {wire: _corners([grid.point(n) for n in way]) for wire, way in ways.items()}, clear
 
 
 def _net(
-    grid: _Field, net: int, ends: dict[Ends, tuple[int, ...]], wires: list[Ends]
+    grid: _Field, net: int, ends: dict[Ends, tuple[int, ...]], wires: list[Ends], careful: bool
 ) -> dict[Ends, list[int]]:
-    """Return the ways of a net's wires: of the trees about several trunks, the cheapest."""
+    """Return the ways of a net's wires, of the trees about several trunks the cheapest."""
     starts, goals = (
         [point % grid.columns for point in side] for side in zip(*ends.values(), strict=True)
     )
-    near = [min(goals) - 1, min(goals) - 2, min(goals) - 3, min(goals) - 4, starts[0] + 1]
-    best: tuple[int, dict[Ends, list[int]]] | None = None
-    for trunk in near if len(wires) > 1 else near[:1]:
-        for order in (wires, wires[::-1]) if 1 < len(wires) <= 12 else (wires,):
-            tree = {ends[order[0]][0]: [ends[order[0]][0]]}
-            ways, cost = {}, 0
-            for wire in order:
-                way, price = _search(grid, net, tree, ends[wire][1], trunk)
-                _remember(grid, net, way)
-                for k, point in enumerate(way):
-                    tree.setdefault(point, way[: k + 1])
-                ways[wire] = way
-                cost += price
-            _forget(grid, net, ways.values())
-            if best is None or cost < best[0]:
-                best = cost, ways
+    near = min(goals) - 1
+    tries = [(near, wires)]
+    if careful and len(wires) > 1:
+        tries += [(trunk, wires) for trunk in (near - 1, near - 2, near - 3, starts[0] + 1)]
+        tries += [(near, wires[::-1])]
+    best: tuple[dict[Ends, list[int]], int] | None = None
+    for trunk, order in tries:
+        tree = {ends[order[0]][0]: [ends[order[0]][0]]}
+        ways, cost = {}, 0
+        for wire in order:
+            way, price = _search(grid, net, tree, ends[wire][1], trunk)
+            _remember(grid, net, way)
+            for k, point in enumerate(way):
+                tree.setdefault(point, way[: k + 1])
+            ways[wire] = way
+            cost += price
+        _forget(grid, net, ways.values())
+        if best is None or cost < best[1]:
+            best = ways, cost
     assert best is not None
-    for way in best[1].values():
+    for way in best[0].values():
         _remember(grid, net, way)
-    return best[1]
+    return best[0]
+
+
+def _is_clear(grid: _Field) -> bool:
+    """Whether nets that meet only cross: one runs level there, the other upright."""
+    meeting = (sorted(nets.values()) for nets in grid.used.values() if len(nets) > 1)
+    return all(bits == [0b0101, 0b1010] for bits in meeting)
 
 
 def _field(boxes: Iterable[Box]) -> _Field:
@@ -132,13 +158,14 @@ def _field(boxes: Iterable[Box]) -> _Field:
         _block(grid, box.left, box.top + GRID, box.left + WIDTH, last - 10)
         if box.label:
             middle = box.left + WIDTH // 2
-            _block(grid, middle - box.label // 2, last + 10, middle + box.label // 2, last + 10)
+            half = max(box.label // 2, GRID // 2)
+            _block(grid, middle - half, last + 10, middle + half, last + 10)
     return grid
 
 
 def _block(grid: _Field, left: int, top: int, right: int, bottom: int) -> None:
     for y in range(-(-(top - grid.top) // GRID), (bottom - grid.top) // GRID + 1):
-        for x in range((left - grid.left) // GRID, -(-(right - grid.left) // GRID) + 1):
+        for x in range(-(-(left - grid.left) // GRID), (right - grid.left) // GRID + 1):
             grid.blocked[y * grid.columns + x] = 1
 
 
@@ -149,21 +176,23 @@ def _search(
 
     Up and down it goes a little cheaper in the trunk's column.
     """
-    columns, blocked, used = grid.columns, grid.blocked, grid.used
+    columns, blocked, used, front = grid.columns, grid.blocked, grid.used, grid.front
     goal_y, goal_x = divmod(goal, columns)
     moves = tuple(dx + columns * dy for dx, dy in _STEPS)
     best: dict[int, int] = {}
     came: dict[int, int] = {}
     queue: list[tuple[int, int, int]] = []
+    pace = _STEP if grid.patience > 0 else _HASTE
 
     def ahead(point: int) -> int:
         y, x = divmod(point, columns)
-        return _STEP * (abs(x - goal_x) + abs(y - goal_y)) + (_BEND if y != goal_y else 0)
+        return pace * (abs(x - goal_x) + abs(y - goal_y)) + (_BEND if y != goal_y else 0)
 
     start = next(iter(tree))
     for point in tree:
-        if len(used.get(point, {})) > 1 or (blocked[point] and point != start):
-            continue  # no branch where another net crosses, nor at a block
+        if blocked[point] and point != start:
+            continue
+        crossed = len(used.get(point, {})) > 1
         mine = used.get(point, {}).get(net, 0)
         for d in range(4):
             to = point + moves[d]
@@ -171,10 +200,12 @@ def _search(
                 # A branch costs as much as the bend that it looks like.
                 state = point * 4 + d
                 straight = mine >> (d ^ 2) & 1 and bin(mine).count("1") == 1
-                best[state] = 0 if not mine or straight else _BEND
-                heapq.heappush(queue, (best[state] + ahead(point), best[state], state))
+                best[state] = 0 if not mine or straight else _CLASH if crossed else _BEND
+                heapq.heappush(queue, (best[state] + ahead(point), -best[state], state))
     while queue:
+        # Of ways that promise the same, the one that has come furthest.
         _, cost, state = heapq.heappop(queue)
+        cost = -cost
         if cost > best[state]:
             continue
         point, d = divmod(state, 4)
@@ -194,15 +225,17 @@ def _search(
             price = step
             if turn != d:
                 price += _BEND + (_CLASH if foreign else 0)
+                price += _CLASH if front.get(to, net) != net else 0
             new = to * 4 + turn
             if price < best.get(new, 1 << 60):
                 best[new] = price
                 came[new] = state
-                heapq.heappush(queue, (price + ahead(to), price, new))
+                heapq.heappush(queue, (price + ahead(to), -price, new))
             if to == goal:
                 break
     else:
         raise AssertionError  # the margin leads around everything
+    grid.patience -= len(best)
     back = [point]
     while state in came:
         state = came[state]

@@ -71,6 +71,10 @@ def plot_history(history: xr.Dataset) -> Figure:
             column = history.gradient_norm.isel(array=k)
             dashes = DASHES[k // len(COLOURS) % len(DASHES)]
             _line(norms, epochs, column, name, COLOURS[k % len(COLOURS)], dashes)
+        for axis in (loss, norms):
+            low, high = axis.get_ylim()
+            if high < 10 * low:  # a logarithmic axis would have one label, or none
+                axis.set_yscale("linear")
         norms.set_title("gradient of each array, before clipping")
         norms.set_ylabel("L2 norm")
         if len(names) <= _MAX_NAMES:

@@ -160,6 +160,7 @@ def _draw_net(
     z: float,
 ) -> None:
     """Draw the wires from one output, with a dot at every branch."""
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Circle
 
     pieces = {segment: frozenset(on_it) for segment, on_it in units.items()}
@@ -169,7 +170,8 @@ def _draw_net(
         widths = _widths(strands, zoom)
         gap = widths[0][1] + 2.6 * zoom
         xs, ys = (start[0], end[0]), (start[1], end[1])
-        axes.plot(xs, ys, color="white", linewidth=gap, zorder=z, solid_capstyle="butt")
+        # Not by axes.plot, which looks at all limits again for each line.
+        axes.add_line(Line2D(xs, ys, color="white", linewidth=gap, zorder=z, solid_capstyle="butt"))
         for k, (colour, width) in enumerate(widths):
             # On to below the box where it begins; at its end not beyond the arrow head.
             cap = width / (2 * POINT * zoom)
@@ -177,7 +179,7 @@ def _draw_net(
             x = [at + by for at, by in zip(xs, reach, strict=True)]
             over = z + (1 + k - len(widths)) * 1e-4 + 5e-4
             style: dict[str, Any] = {"linewidth": width, "solid_capstyle": "projecting"}
-            axes.plot(x, ys, color=colour, zorder=over, **style)
+            axes.add_line(Line2D(x, ys, color=colour, zorder=over, **style))
     legs: dict[Point, list[Segment]] = {}
     for segment in pieces:
         for point in segment:

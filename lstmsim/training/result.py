@@ -106,9 +106,12 @@ class TrainingResult:
     @property
     def table(self) -> Table:
         """The arrays, and how far training has moved them, as a rich table."""
+        from rich import box
         from rich.table import Table
 
-        table = Table("array", "shape", "trained", "largest change", "norm of last gradient")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+        for heading in ("array", "shape", "trained", "largest change", "norm of last gradient"):
+            table.add_column(heading, justify="right" if " " in heading else "left")
         for name, array in self.parameters.items():
             moved = name in self.trained
             norm = ""
