@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -416,6 +418,23 @@ def test_threads_share_a_compiled_diagram(small: Any) -> None:
                 for own, other in zip(found, right, strict=True):
                     assert_close(own, other, 1e-13)
     assert threading.active_count() < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
+def test_a_forked_process_runs_batches_too(small: Any) -> None:
+    compiled = ls.compile(small)
+    batch = np.random.default_rng(0).normal(size=(4, 5, 2))
+    expected = compiled.forward(batch)  # its threads are not in the child
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=lambda: theirs.send(compiled.forward(batch)))
+    process.start()
+    try:
+        assert mine.poll(20), "the forked process waits for ever"
+        assert_same(mine.recv(), expected)
+    finally:
+        process.kill()
+        process.join()
 
 
 def test_memory_does_not_grow_with_calls(small: Any) -> None:
