@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError, ShapeError
+from lstmsim.errors import (
+    DiagramError,
+    InvalidTypeError,
+    InvalidValueError,
+    NonFiniteSignalError,
+    ShapeError,
+)
 from tests.conftest import random_network
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 from tests.random_diagrams import random_diagram
@@ -278,6 +284,31 @@ def test_numbers_too_large_for_single_precision_are_refused(small: Any) -> None:
     bd.blocknames["Wi"].K = np.full((2, 2), 1e39)
     with refused(InvalidValueError, "K holds numbers too large", "'Wi'"):
         ls.compile(bd, "float32")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("kind", ["GAIN", "MATRIXGAIN", "HADAMARD"])
+def test_an_overflow_outside_loops_is_named_without_a_warning(kind: str, engine: str) -> None:
+    bd, clock = diagram()
+    bd.FROMWORKSPACE(clock, width=20, name="u")
+    for name in ("first", "second"):
+        if kind == "HADAMARD":
+            bd.HADAMARD(2, name=name)
+        else:
+            getattr(bd, kind)(1e200 if kind == "GAIN" else np.eye(20) * 1e200, name=name)
+    ports = (0, 1) if kind == "HADAMARD" else (0,)
+    wire(bd, *(f"u -> first[{k}]" for k in ports), *(f"first -> second[{k}]" for k in ports))
+    compiled = ls.compile(sinks(bd, clock, "second"), engine=engine)
+    u = np.full((3, 20), 1e100)
+    for call in (
+        lambda: compiled.forward(u),
+        lambda: compiled.run(u),
+        lambda: compiled.step(u[0], {}),
+        lambda: compiled.loss_and_gradient(u, np.zeros((3, 20))),
+    ):
+        with refused(NonFiniteSignalError, "second, sample 0"):
+            call()
 
 
 def test_a_target_or_loss_that_does_not_fit_is_named(compiled: Any) -> None:

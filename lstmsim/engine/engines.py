@@ -112,9 +112,10 @@ class Interpreter:
         """Return a loss and its derivatives; all signals are stored."""
         signals = self._forward(inputs, states, count)
         loss, bar = derivative(side_by_side(signals, self.graph), slice(0, count))
-        bars, arrays, found = interpreter.backward(
-            self.graph, self.schedule, self.store.arrays, signals, split(bar, self.graph)
-        )
+        with np.errstate(all="ignore"):  # a gradient that overflows is the caller's to see
+            bars, arrays, found = interpreter.backward(
+                self.graph, self.schedule, self.store.arrays, signals, split(bar, self.graph)
+            )
         gradient = np.zeros_like(self.store.values)
         for block, views in self.store.views(gradient).items():
             for name, view in views.items():

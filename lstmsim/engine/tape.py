@@ -192,7 +192,7 @@ class Tape:
         if columns > FEW_COLUMNS:
             room = out.reshape(self.samples, stack.row)
             matrix = weights.reshape(columns, stack.row)
-            self.calls.append((np.matmul, (self.signal(stack.source), matrix, room)))
+            self.calls.append((_multiply, (self.signal(stack.source), matrix, room)))
         else:
             source = self.home(stack.source)
             blocks = stack.row // sizes.lanes
@@ -246,5 +246,14 @@ class Tape:
         return External(ext, plan.ext, row)
 
 
+# What is not finite is found, and named, afterwards: NumPy does not warn of it.
+
+
 def _evaluate(room: Array, node: Node, inputs: Any, settings: dict[str, Any]) -> None:
-    room[:] = node.op.forward(inputs, settings)
+    with np.errstate(all="ignore"):
+        room[:] = node.op.forward(inputs, settings)
+
+
+def _multiply(x: Array, matrix: Array, room: Array) -> None:
+    with np.errstate(all="ignore"):
+        np.matmul(x, matrix, room)
