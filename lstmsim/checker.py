@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,12 +11,12 @@ import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lstmsim.errors import InvalidValueError
 from lstmsim.onestep import one_step_ahead
+from lstmsim.reports import as_json, as_text
 from lstmsim.traces import ATOL, RTOL, check_is_traces, select, signal_names
 
 _ONE_STEP = {
@@ -180,24 +178,11 @@ class CheckReport:
         return f"<CheckReport: {self.summary}>"
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=80, color_system=None)
-        console.print(self.table)
-        console.print()
-        console.print(self.summary, highlight=False, markup=False)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+        return as_text(self.table, self.summary, width=80)
 
     def to_json(self) -> str:
         """Return the report as JSON; NaN and infinity as null."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {key: plain(item) for key, item in value.items()}
-            if isinstance(value, list | tuple):
-                return [plain(item) for item in value]
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
-        return json.dumps(plain(asdict(self) | {"summary": self.summary}), indent=2)
+        return as_json(asdict(self) | {"summary": self.summary})
 
 
 def _ulp(value: float) -> str:

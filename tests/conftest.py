@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -27,6 +28,13 @@ from lstmsim.traces import dataset
 from tests.engines import ENGINES, Simulate, mark_deviations, on_engine
 
 mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open() -> Iterator[None]:
+    """Close what a test has drawn: matplotlib keeps figures, and warns of many."""
+    yield
+    plt.close("all")
 
 
 @dataclass(frozen=True)

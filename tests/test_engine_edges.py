@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -12,7 +14,13 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError, ShapeError
+from lstmsim.errors import (
+    DiagramError,
+    InvalidTypeError,
+    InvalidValueError,
+    NonFiniteSignalError,
+    ShapeError,
+)
 from tests.conftest import random_network
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 from tests.random_diagrams import random_diagram
@@ -278,6 +286,31 @@ def test_numbers_too_large_for_single_precision_are_refused(small: Any) -> None:
         ls.compile(bd, "float32")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("kind", ["GAIN", "MATRIXGAIN", "HADAMARD"])
+def test_an_overflow_outside_loops_is_named_without_a_warning(kind: str, engine: str) -> None:
+    bd, clock = diagram()
+    bd.FROMWORKSPACE(clock, width=20, name="u")
+    for name in ("first", "second"):
+        if kind == "HADAMARD":
+            bd.HADAMARD(2, name=name)
+        else:
+            getattr(bd, kind)(1e200 if kind == "GAIN" else np.eye(20) * 1e200, name=name)
+    ports = (0, 1) if kind == "HADAMARD" else (0,)
+    wire(bd, *(f"u -> first[{k}]" for k in ports), *(f"first -> second[{k}]" for k in ports))
+    compiled = ls.compile(sinks(bd, clock, "second"), engine=engine)
+    u = np.full((3, 20), 1e100)
+    for call in (
+        lambda: compiled.forward(u),
+        lambda: compiled.run(u),
+        lambda: compiled.step(u[0], {}),
+        lambda: compiled.loss_and_gradient(u, np.zeros((3, 20))),
+    ):
+        with refused(NonFiniteSignalError, "block 'second' (", "sample 0"):
+            call()
+
+
 def test_a_target_or_loss_that_does_not_fit_is_named(compiled: Any) -> None:
     u = np.ones((2, 2))
     with refused(InvalidTypeError, "the target"):
@@ -416,6 +449,23 @@ def test_threads_share_a_compiled_diagram(small: Any) -> None:
                 for own, other in zip(found, right, strict=True):
                     assert_close(own, other, 1e-13)
     assert threading.active_count() < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
+def test_a_forked_process_runs_batches_too(small: Any) -> None:
+    compiled = ls.compile(small)
+    batch = np.random.default_rng(0).normal(size=(4, 5, 2))
+    expected = compiled.forward(batch)  # its threads are not in the child
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=lambda: theirs.send(compiled.forward(batch)))
+    process.start()
+    try:
+        assert mine.poll(20), "the forked process waits for ever"
+        assert_same(mine.recv(), expected)
+    finally:
+        process.kill()
+        process.join()
 
 
 def test_memory_does_not_grow_with_calls(small: Any) -> None:

@@ -279,6 +279,17 @@ def test_an_unstable_system_runs_for_as_long_as_was_said() -> None:
     assert ls.lti.linearity(network, system=system).bound == (np.inf,)
 
 
+def test_poles_that_rounding_keeps_from_the_unit_circle_are_no_obstacle_to_a_short_run() -> None:
+    # For one of these angles or another the equation for the Gramians is singular.
+    for angle in [*np.arange(0.1, 3.0, 0.1), 0.186]:
+        A = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        system = control.ss(A, [[1.0], [0.0]], [[1.0, 0.5]], 0, 0.1)
+        network = ls.lti.approximate(system, "auto", samples=50)
+        u = np.sign(np.random.default_rng(2).standard_normal((50, 1)))
+        error = largest(output(network, u) - response(system, u))
+        assert error <= ls.lti.linearity(network, system=system, samples=50).bound[0] < 1e-8
+
+
 def test_a_singular_system_is_exact_with_output_units() -> None:
     delays = control.ss(np.eye(3, k=1), [[0.0], [0.0], [1.0]], [[1.0, 0.0, 0.0]], 0.5, 0.1)
     u = np.random.default_rng(0).uniform(-1, 1, (50, 1))

@@ -316,7 +316,7 @@ def test_what_does_not_fit_is_refused(published: Case, chaotic_lstm: Any) -> Non
 
 
 def test_a_run_that_overflows_is_refused() -> None:
-    with refused(NonFiniteSignalError, "does not stay finite", "lyapunov, A, sample ", "finite"):
+    with refused(NonFiniteSignalError, "does not stay finite", "lyapunov, block 'A'", "finite"):
         ls.lyapunov(linear([[3.0]]), samples=2000)
 
 

@@ -17,6 +17,7 @@ ROOMS = [
     "_version",
     "errors",
     "arrays",
+    "reports",
     "expressions",
     "files",
     "ops",

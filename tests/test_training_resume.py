@@ -180,6 +180,17 @@ def test_a_checkpoint_without_an_array_or_with_objects_is_refused(tmp_path: Path
             train(6, checkpoint=path, resume=True)
 
 
+def test_a_file_of_another_kind_is_no_checkpoint_and_is_not_to_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "workspace.npz"
+    np.savez(path, W=np.ones(2), Ts=0.1)
+    with refused(DataFileError, "this is not a checkpoint", "arrays W, Ts"):
+        train(6, checkpoint=path, resume=True)
+    path.write_text("hello")
+    with pytest.raises(DataFileError, match="is it the right path") as caught:
+        train(6, checkpoint=path, resume=True)
+    assert "pickle" not in str(caught.value)
+
+
 def no_room(self: Path, data: Any) -> int:
     """Write half of a file, and then find the disk full."""
     with self.open("wb") as file:

@@ -12,7 +12,7 @@ import pytest
 import lstmsim as ls
 from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.training import SGD, Adam, Constant, Cosine, Piecewise, RMSProp
-from tests.conftest import random_input, random_network
+from tests.conftest import random_input, random_network, workspace_of
 from tests.helpers import assert_close, assert_same, refused
 
 STEPS, RATE = 100, 0.03
@@ -267,3 +267,64 @@ def test_options_are_taken_over_and_changed_by_name() -> None:
     assert "R" not in result.trained
     with refused(InvalidTypeError, "dict"):
         ls.fit(network, random_input(network, 5), np.eye(5, 2), {"epochs": 3})  # type: ignore
+
+
+@pytest.mark.parametrize("carry", ["reset", "sequences", "epochs"])
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_a_stack_trains_as_pytorchs_on_sequences_of_unequal_length(
+    carry: str, batch_size: int
+) -> None:
+    torch = pytest.importorskip("torch")
+    network = random_network((4, 3), inputs=2, bias=True, seed=11)
+    random = np.random.default_rng(0)
+    inputs = [random.normal(size=(n, 2)) for n in (7, 12, 7, 1, 20)]
+    targets = [random.normal(size=(len(u), 2)) for u in inputs]
+    result = ls.fit(
+        network,
+        inputs,
+        targets,
+        epochs=3,
+        learning_rate=0.05,
+        optimizer="sgd",
+        carry=carry,
+        train_states=True,
+        batch_size=batch_size,
+        shuffle=False,
+    )
+    begun = {name: torch.tensor(np.array(v)) for name, v in workspace_of(network).items()}
+    arrays = {k: v.requires_grad_() for k, v in begun.items() if k != "Ts"}
+
+    def run(u: np.ndarray, states: list[Any]) -> tuple[Any, list[Any]]:
+        rows = []
+        for x in torch.tensor(u):
+            for k in (0, 1):
+                h, c = states[k]
+                W, R, b = (arrays[f"{name}{k + 1}"] for name in "WRb")
+                i, f, g, o = (W @ x + R @ h + b).split(len(h))
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                x = torch.sigmoid(o) * torch.tanh(c)
+                states[k] = (x, c)
+            rows.append(arrays["F"] @ x + arrays["bF"])
+        return torch.stack(rows), states
+
+    carried: list[Any] | None = None
+    for _ in range(3):
+        carried = None if carry == "sequences" else carried
+        for first in range(0, 5, batch_size):
+            total, count = torch.zeros(()), 0
+            for k in range(first, min(first + batch_size, 5)):
+                own = [(arrays[f"h0{n}"], arrays[f"c0{n}"]) for n in (1, 2)]
+                y, states = run(inputs[k], own if carried is None else list(carried))
+                total = total + ((y - torch.tensor(targets[k])) ** 2).sum()
+                count += y.numel()
+                if carry != "reset":
+                    carried = [(h.detach(), c.detach()) for h, c in states]
+            found = torch.autograd.grad(total / count, list(arrays.values()), allow_unused=True)
+            with torch.no_grad():
+                for array, gradient in zip(arrays.values(), found, strict=True):
+                    if gradient is not None:
+                        array -= 0.05 * gradient
+    assert result.network is not None
+    for name, value in workspace_of(result.network).items():
+        if name != "Ts":
+            assert_close(value, arrays[name].detach().numpy(), 1e-13, name)

@@ -562,3 +562,8 @@ def each(one: Callable[[int], Any], count: int) -> list[Any]:
 def _workers(process: int) -> ThreadPoolExecutor:
     """Return the threads that sequences of a batch run on; a forked process has its own."""
     return ThreadPoolExecutor(os.cpu_count())
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of its parent's threads: it would wait for them for ever.
+    os.register_at_fork(after_in_child=_workers.cache_clear)

@@ -114,11 +114,11 @@ class Interpreter:
         signals = self._forward(inputs, states, count)
         y = side_by_side(signals, self.graph)
         bar = np.empty_like(y)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # a gradient that overflows is the caller's to see
             loss = derivative(y, slice(0, count), bar)
-        bars, arrays, found = interpreter.backward(
-            self.graph, self.schedule, self.store.arrays, signals, split(bar, self.graph)
-        )
+            bars, arrays, found = interpreter.backward(
+                self.graph, self.schedule, self.store.arrays, signals, split(bar, self.graph)
+            )
         gradient = np.zeros_like(self.store.values)
         for block, views in self.store.views(gradient).items():
             for name, view in views.items():

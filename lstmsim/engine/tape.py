@@ -240,5 +240,9 @@ class Tape:
         return External(ext, plan.ext, row)
 
 
+# What is not finite is found, and named, afterwards: NumPy does not warn of it.
+
+
 def _evaluate(room: Array, node: Node, inputs: Any, settings: dict[str, Any]) -> None:
-    room[:] = node.op.forward(inputs, settings)
+    with np.errstate(all="ignore"):
+        room[:] = node.op.forward(inputs, settings)

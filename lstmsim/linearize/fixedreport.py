@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from lstmsim.arrays import count
 from lstmsim.linearize.step import Array
+from lstmsim.reports import as_json, as_text
 
 #: Rows and numbers of the table; what is beyond them is counted.
 _ROWS, _NUMBERS = 20, 4
@@ -147,13 +145,7 @@ class FixedPoints:
         return f"<FixedPoints: {self.summary}>"
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        if self.points:
-            console.print(self.table)
-            console.print()
-        console.print(self.summary, highlight=False, markup=False)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+        return as_text(self.table, self.summary) if self.points else self.summary
 
     def to_json(self) -> str:
         """Return the report as JSON; an eigenvalue is a pair of its real and imaginary part."""
@@ -168,18 +160,16 @@ class FixedPoints:
             }
             for p in self.points
         ]
-        smallest = self.smallest_residual
-        return json.dumps(
+        return as_json(
             {
                 "points": points,
                 "u": {name: value.tolist() for name, value in self.u.items()},
                 "starts": self.starts,
                 "converged": self.converged,
                 "iterations": self.iterations,
-                "smallest_residual": smallest if np.isfinite(smallest) else None,
+                "smallest_residual": self.smallest_residual,
                 "summary": self.summary,
-            },
-            indent=2,
+            }
         )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import asdict, dataclass, field
 
 import networkx as nx
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lstmsim.arrays import count
+from lstmsim.reports import as_json, as_text
 
 #: Rows that a table shows of one group, groups that it shows, and names that it shows of many.
 _ROWS, _GROUPS, _NAMES = 10, 20, 20
@@ -186,13 +184,7 @@ class LoopReport:
         return table
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        if self.groups:
-            console.print(self.table)
-            console.print()
-        console.print(self.summary, highlight=False, markup=False)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+        return as_text(self.table, self.summary) if self.groups else self.summary
 
     def to_json(self) -> str:
         """Return the report as JSON, all loops that were found in it."""
@@ -205,7 +197,7 @@ class LoopReport:
                 {"name": group.name, "role": group.role} | asdict(group) for group in self.groups
             ],
         }
-        return json.dumps(content, indent=2)
+        return as_json(content)
 
 
 def _ways(loops: tuple[Loop, ...]) -> list[str]:

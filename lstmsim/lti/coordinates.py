@@ -110,11 +110,14 @@ def _balanced(system: Matrices) -> Matrices | None:
     A = system.A
     if np.abs(np.linalg.eigvals(A)).max() >= 1:
         return None
-    with warnings.catch_warnings():
-        # Of a badly scaled system: what comes of it is judged by its bound, as any other is.
-        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
-        reach = scipy.linalg.solve_discrete_lyapunov(A, system.B @ system.B.T)
-        observe = scipy.linalg.solve_discrete_lyapunov(A.T, system.C.T @ system.C)
+    try:
+        with warnings.catch_warnings():
+            # Of a badly scaled system: what comes of it is judged by its bound, as any other is.
+            warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
+            reach = scipy.linalg.solve_discrete_lyapunov(A, system.B @ system.B.T)
+            observe = scipy.linalg.solve_discrete_lyapunov(A.T, system.C.T @ system.C)
+    except np.linalg.LinAlgError:  # a pole that only rounding keeps from the unit circle
+        return None
     roots = [_root(gramian) for gramian in (reach, observe)]
     _, sizes, Vt = np.linalg.svd(roots[1].T @ roots[0])
     # States that hardly take part would be blown up: they keep a size of their own.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from lstmsim.reports import as_json, as_text
 
 
 @dataclass(frozen=True)
@@ -74,15 +72,11 @@ class Linearity:
         return table
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(self.table)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
         limits = ", ".join(f"{limit:g}" for limit in self.input_range)
         gates = ", ".join(f"{gate} by {size:.1e}" for gate, size in self.deviations.items())
-        lines = [line.rstrip() for line in text.rstrip().splitlines()]
         return "\n".join(
             [
-                *lines,
+                as_text(self.table),
                 "",
                 f"Errors of at most this size in {self.dtype}, for |u| ≤ {limits}: "
                 f"{self.relative:.1e} of the largest output.",
@@ -92,12 +86,4 @@ class Linearity:
 
     def to_json(self) -> str:
         """Return the report as JSON; infinity as null."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {key: plain(item) for key, item in value.items()}
-            if isinstance(value, list | tuple):
-                return [plain(item) for item in value]
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
-        return json.dumps(plain(asdict(self) | {"bound": self.bound}), indent=2)
+        return as_json(asdict(self) | {"bound": self.bound})

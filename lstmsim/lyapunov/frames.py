@@ -76,4 +76,4 @@ def factored(matrices: FloatArray, frame: Frame) -> tuple[FloatArray, Frame]:
 def _zero(r: FloatArray, matrix: FloatArray, columns: FloatArray) -> npt.NDArray[np.bool_]:
     """Return which factors are no larger than the rounding of their own columns."""
     size = np.linalg.norm(np.abs(matrix) @ np.abs(columns), axis=0)
-    return np.asarray(r <= 4 * len(r) * np.finfo(float).eps * size)
+    return np.asarray(r <= 16 * len(r) * np.finfo(float).eps * size)

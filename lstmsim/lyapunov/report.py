@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from lstmsim.arrays import FloatArray, count
+from lstmsim.reports import as_json, as_text
 
 #: An exponent is told from zero if it is this many standard errors away.
 _SURE = 3.0
@@ -127,31 +125,21 @@ class LyapunovSpectrum:
         return f"<LyapunovSpectrum: {self.summary}>"
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(self.table)
-        console.print()
-        console.print(self.summary, highlight=False, markup=False)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+        return as_text(self.table, self.summary)
 
     def to_json(self) -> str:
         """Return the report as JSON; −∞ and NaN as null."""
-
-        def plain(values: FloatArray) -> list[float | None]:
-            return [float(v) if math.isfinite(v) else None for v in values]
-
-        return json.dumps(
+        return as_json(
             {
-                "exponents": plain(self.exponents),
-                "standard_error": plain(self.standard_error),
-                "per_second": plain(self.per_second),
+                "exponents": self.exponents,
+                "standard_error": self.standard_error,
+                "per_second": self.per_second,
                 "kaplan_yorke": self.kaplan_yorke,
                 "samples": self.samples,
                 "discarded": self.discarded,
                 "Ts": self.Ts,
                 "summary": self.summary,
-            },
-            indent=2,
+            }
         )
 
 

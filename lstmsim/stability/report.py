@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from lstmsim.reports import as_json, as_text
 
 
 @dataclass(frozen=True)
@@ -189,25 +187,12 @@ class StabilityReport:
         return f"<StabilityReport: iss={self.iss}, incremental={self.incremental}>"
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=80, color_system=None)
-        console.print(self.table)
-        console.print()
-        console.print(self.summary, highlight=False, markup=False)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+        return as_text(self.table, self.summary, width=80)
 
     def to_json(self) -> str:
         """Return the report as JSON; infinity as null."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {key: plain(item) for key, item in value.items()}
-            if isinstance(value, list | tuple):
-                return [plain(item) for item in value]
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
         said = {"iss": self.iss, "incremental": self.incremental, "summary": self.summary}
-        return json.dumps(plain(said | asdict(self)), indent=2)
+        return as_json(said | asdict(self))
 
 
 def _number(value: float) -> str:

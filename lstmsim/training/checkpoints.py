@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,21 @@ def restore(path: Path, state: State, parts: dict[str, str], epochs: int) -> Non
     """
     file = existing(path, "the checkpoint")
     try:
+        if not zipfile.is_zipfile(file):  # of which NumPy says how to load it without care
+            raise ValueError("no .npz file, or the end of it is missing")
         with np.load(file, allow_pickle=False) as loaded:
             arrays = {name: loaded[name] for name in loaded.files}
+    except Exception as error:
+        raise _damaged(file, error) from None
+    if "about" not in arrays:
+        raise DataFileError(
+            "this is not a checkpoint",
+            where=str(file),
+            given=f"arrays {', '.join(arrays) or 'of no name'}",
+            expected="a file that training has written",
+            mend="give the path of one",
+        )
+    try:
         about = json.loads(str(arrays["about"]))
         if about["format"] != _FORMAT:
             raise ValueError(f"a checkpoint of format {about['format']}")
@@ -216,7 +230,7 @@ def _damaged(file: Path, error: Exception) -> DataFileError:
         where=str(file),
         given=text[0] if text else type(error).__name__,
         expected="a whole file, as training has written it",
-        mend="remove it, and begin anew",
+        mend="is it the right path? if so, remove the file, and begin anew",
     )
 
 

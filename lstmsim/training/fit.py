@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
+from lstmsim.arrays import in_precision
 from lstmsim.engine.compiled import Compiled, compile
 from lstmsim.errors import (
     InvalidTypeError,
@@ -203,8 +204,11 @@ def _problem(
 
 
 def _rounded(samples: list[Sample], dtype: Any) -> list[Sample]:
+    def rounded(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+        return in_precision(values, dtype, name, "the training data")
+
     return [
-        Sample({n: v.astype(dtype) for n, v in s.inputs.items()}, s.target.astype(dtype))
+        Sample({n: rounded(v, "u") for n, v in s.inputs.items()}, rounded(s.target, "the target"))
         for s in samples
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from lstmsim.arrays import FloatArray, count
 from lstmsim.engine.graph import assign, parameters
 from lstmsim.errors import DiagramError
 from lstmsim.networks import Network
+from lstmsim.reports import as_json, as_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -139,31 +139,21 @@ class TrainingResult:
         return f"{text}\n{self.message}"
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=100, highlight=False)
-        with console.capture() as capture:
-            console.print(self.table)
-        return f"{capture.get()}{self.summary}"
+        return as_text(self.table, self.summary)
 
     def to_json(self) -> str:
         """Return what there is to say, but for the arrays, as JSON."""
-
-        def plain(value: float | None) -> float | None:
-            return value if value is not None and math.isfinite(value) else None
-
         history = self.history
-        return json.dumps(
+        return as_json(
             {
                 "reason": self.reason,
                 "message": self.message,
                 "epochs": self.epochs,
                 "best_epoch": self.best_epoch,
-                "loss": plain(self.loss),
-                "validation_loss": plain(self.validation_loss),
-                "first_loss": plain(float(history.loss[0])) if history.sizes["epoch"] else None,
+                "loss": self.loss,
+                "validation_loss": self.validation_loss,
+                "first_loss": float(history.loss[0]) if history.sizes["epoch"] else None,
                 "trained": {n: list(self.parameters[n].shape) for n in self.trained},
                 "not_trained": [n for n in self.parameters if n not in self.trained],
-            },
-            indent=2,
+            }
         )
