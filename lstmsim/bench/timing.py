@@ -28,8 +28,9 @@ class Timing:
     calls, rounds : int
         How many calls were timed, in how many turns.
     cores : float
-        The processor's time over the clock's: more than one if it used more than one core, less
-        if it had to wait for other processes.
+        The process's time on cores over the clock's: more than one if it used more than one core,
+        less if it had to wait for other processes.  With several threads, those of other
+        candidates that wait busily for their next turn are counted too.
     """
 
     median: float
