@@ -19,7 +19,7 @@ from lstmsim.engine.packing import aligned
 from lstmsim.engine.plan import LoopPlan
 from lstmsim.engine.render import stacks_of
 from lstmsim.engine.tape import Call, Tape, pieces
-from lstmsim.engine.vocabulary import OUTER
+from lstmsim.engine.vocabulary import OUTER, SAMPLES_IN_CACHE
 
 Array = npt.NDArray[Any]
 
@@ -236,7 +236,7 @@ class Backward:
         """Record the product of columns of a loop's buffer with a signal, over the samples."""
         sizes, home = self._program.sizes, self.tape.home(source)
         columns, padded = sizes.widths[source], sizes.padded(width)
-        product = aligned(columns * padded, buffer.dtype)
+        room = aligned(columns * padded + SAMPLES_IN_CACHE * 4 * sizes.lanes, buffer.dtype)
         row = buffer.shape[1]
         numbers = (
             len(buffer) - 1,
@@ -247,9 +247,9 @@ class Backward:
             home.row,
             columns,
         )
-        arguments = (buffer.reshape(-1), home.flat, product, np.array(numbers, np.int64))
+        arguments = (buffer.reshape(-1), home.flat, room, np.array(numbers, np.int64))
         self._call(self._program.kernel(OUTER), *arguments)
-        return product.reshape(columns, padded).T
+        return room[: columns * padded].reshape(columns, padded).T
 
     # ---------------------------------------------------------------------------------------
     # Loops

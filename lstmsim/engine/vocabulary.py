@@ -45,16 +45,21 @@ SAMPLES_IN_CACHE = 128
 
 
 def _tiles(
-    outer: tuple[str, str], inner: tuple[str, str], body: Callable[[int, int], list[str]]
+    outer: tuple[str, str],
+    inner: tuple[str, str],
+    body: Callable[[int, int], list[str]],
+    before: Callable[[int], list[str]] = lambda n: [],
 ) -> list[str]:
     """Return two nested loops in tiles of four by two, and smaller ones where no more are left.
 
     Eight sums are enough that additions do not wait for one another; more take longer to compile.
-    A loop is a variable and the name of its count; `body` gives the lines of a tile.
+    A loop is a variable and the name of its count; `body` gives the lines of a tile,
+    `before` those of the outer loop before the inner one.
     """
     lines = []
     for n, first, end in (4, "0", f"{outer[1]} & -4"), (1, f"{outer[1]} & -4", outer[1]):
         lines.append(f"for {outer[0]} in range({first}, {end}, {n}):")
+        lines.extend("    " + line for line in before(n))
         for m, begin, stop in (2, "0", f"{inner[1]} & -2"), (1, f"{inner[1]} & -2", inner[1]):
             lines.append(f"    for {inner[0]} in range({begin}, {stop}, {m}):")
             lines.extend("        " + line for line in body(n, m))
@@ -94,17 +99,31 @@ def _product() -> str:
 def _outer() -> str:
     """Return the kernel of Σ ȳ xᵀ over the samples, out[j] = Σ bar[k, at:] x[k, j].
 
-    The sums of a tile, vectors of ȳ with elements of x, stay in registers.
+    The sums of a tile, vectors of ȳ with elements of x, stay in registers.  Four vectors of some
+    samples are put side by side first, behind the result: in the rows of `bar` they are so far
+    apart that the cache would not hold them.
     """
+
+    def side_by_side(vectors: int) -> list[str]:
+        if vectors == 1:
+            return ["near, step = bar_at + b * LANES, bar_row"]
+        return [
+            "near, step = blocks * columns * LANES, 4 * LANES",
+            "for k in range(first, end):",
+            "    p, q = near + (k - first) * step, bar_at + k * bar_row + b * LANES",
+            *(f"    store(out, p + {b} * LANES, load(bar, q + {b} * LANES))" for b in range(4)),
+        ]
 
     def tile(vectors: int, elements: int) -> list[str]:
         sums = [(c, b) for c in range(elements) for b in range(vectors)]
+        buffer, since = ("out", "first") if vectors == 4 else ("bar", "0")
+        place = f"near + (k - {since}) * step"
         places = {(c, b): f"((j + {c}) * blocks + b + {b}) * LANES" for c, b in sums}
         return [
             *(f"t{c}{b} = load(out, {places[c, b]})" for c, b in sums),
             "for k in range(first, end):",
-            "    p, q = bar_at + k * bar_row + b * LANES, x_at + k * x_row + j",
-            *(f"    y{b} = load(bar, p + {b} * LANES)" for b in range(vectors)),
+            f"    p, q = {place}, x_at + k * x_row + j",
+            *(f"    y{b} = load({buffer}, p + {b} * LANES)" for b in range(vectors)),
             *(f"    s{c} = splat(x, q + {c})" for c in range(elements)),
             *(f"    t{c}{b} = fma(y{b}, s{c}, t{c}{b})" for c, b in sums),
             *(f"store(out, {places[c, b]}, t{c}{b})" for c, b in sums),
@@ -119,7 +138,7 @@ def _outer() -> str:
         f"    for first in range(0, samples, {SAMPLES_IN_CACHE}):\n"
         f"        end = min(first + {SAMPLES_IN_CACHE}, samples)\n"
     )
-    return head + _indented(_tiles(("b", "blocks"), ("j", "columns"), tile), 2)
+    return head + _indented(_tiles(("b", "blocks"), ("j", "columns"), tile, side_by_side), 2)
 
 
 PRODUCT, OUTER = _product(), _outer()
