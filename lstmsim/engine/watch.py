@@ -75,7 +75,7 @@ class Watch:
             # Lists compare their elements by identity first: arrays are not looked into.
             if list(map(getitem, self._dicts, self._names)) != self._values:
                 return False
-            if any(self._values[k] != held for k, held in self._lists.items()):
+            if self._lists and any(self._values[k] != held for k, held in self._lists.items()):
                 return False
         except ValueError:  # another array, which does not say whether it is equal
             return False
@@ -107,9 +107,12 @@ class Watch:
                 mend="compile it again",
             )
         values = list(map(getitem, self._dicts, self._names))
-        changed = [k for k, value in enumerate(values) if value is not self._values[k]]
-        changed += [k for k, held in self._contents.items() if self._values[k].tobytes() != held]
-        changed += [k for k, held in self._lists.items() if self._values[k] != held]
+        same = {k for k, value in enumerate(values) if value is self._values[k]}
+        changed = [k for k in range(len(values)) if k not in same]
+        changed += [
+            k for k in same & self._contents.keys() if values[k].tobytes() != self._contents[k]
+        ]
+        changed += [k for k in same & self._lists.keys() if values[k] != self._lists[k]]
         only_numbers = all(
             self._names[k] in _NUMBERS and np.shape(values[k]) == np.shape(self._values[k])
             for k in changed
