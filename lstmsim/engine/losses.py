@@ -16,8 +16,8 @@ Loss = str | Callable[[Array], tuple[float, Array]]
 
 #: dL/dy of a mean square is this factor times the error, divided by its size.
 MEAN_SQUARES = {"mse": 2.0, "half_mse": 1.0}
-#: Numbers of which an array in double precision stays in the cache.
-IN_CACHE = 2**14
+#: Numbers of which an array stays in the cache.
+IN_CACHE = 2**13
 
 
 def check_loss(
@@ -53,7 +53,9 @@ def check_loss(
 
 
 def mean_square(y: Array, target: Array, loss: str, size: int, out: Array) -> float:
-    """Return the part of a mean square that some samples are, computed in double precision.
+    """Return the part of a mean square that some samples are.
+
+    Sums of so many squares as stay in the cache are in the outputs' precision, theirs in double.
 
     Parameters
     ----------
@@ -70,9 +72,9 @@ def mean_square(y: Array, target: Array, loss: str, size: int, out: Array) -> fl
     total, rows = 0.0, max(1, IN_CACHE // y.shape[1])
     for first in range(0, len(y), rows):
         part = slice(first, first + rows)
-        error = np.subtract(y[part], target[part], dtype=np.float64)
+        error = np.subtract(y[part], target[part])
         total += float(np.vdot(error, error))
-        np.multiply(error, factor, out=out[part], casting="same_kind")
+        np.multiply(error, y.dtype.type(factor), out=out[part])
     return 0.5 * factor * total
 
 
