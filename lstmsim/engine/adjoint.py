@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lstmsim.engine.graph import Graph, Node
-from lstmsim.engine.render import Loop, Writer, stacks_of
-from lstmsim.engine.schedule import Stage
+from lstmsim.engine.render import Loop, Writer
+from lstmsim.engine.schedule import Stage, stacks_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Backward(Loop):
         super().__init__(graph, stage, None)
         self.out = Writer(keys=["samples", "row:log", "row:ext", "row:bar"])
         self.graph = graph
-        self.widths = {name: n.width for name, n in graph.nodes.items()} | graph.sources
+        self.widths = graph.widths
         self.slots: dict[str, str] = {}
         self.arriving: dict[str, None] = {}
         self.count = 0

@@ -75,7 +75,7 @@ def states(
     if state is None:
         return [None] * batch
     dtype = store.values.dtype
-    initial = {b: store.arrays[b]["x0"] for b, n in store.layout if n == "x0"}
+    initial = store.initial_states
     if not given.batched:
         own = binding.initial_states(diagram, state)
         given_ones = {n: in_precision(v, dtype, f"the state of {n!r}") for n, v in own.items()}

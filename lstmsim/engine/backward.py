@@ -17,7 +17,7 @@ from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import settings_of
 from lstmsim.engine.packing import aligned
 from lstmsim.engine.plan import LoopPlan
-from lstmsim.engine.render import stacks_of
+from lstmsim.engine.schedule import stacks_of
 from lstmsim.engine.tape import Call, Tape, pieces
 from lstmsim.engine.vocabulary import OUTER, SAMPLES_IN_CACHE
 

@@ -44,7 +44,7 @@ class _Source:
         needed = graph.needed(graph.outputs)
         self.sources = [name for name in graph.sources if name in needed]
         self.nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]
-        self.widths = {n: node.width for n, node in graph.nodes.items()} | graph.sources
+        self.widths = graph.widths
         self.variables = {n: f"s{k}" for k, n in enumerate(self.widths) if n in needed}
         self.constants: list[str] = []
 

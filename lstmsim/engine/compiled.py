@@ -20,7 +20,7 @@ from lstmsim.arrays import real_array, seems_finite
 from lstmsim.blocks._signals import place
 from lstmsim.engine import c, lanes
 from lstmsim.engine.arguments import Sequences, sequences, states
-from lstmsim.engine.engines import Derivative, Engine, Gradient, Interpreter, Kernels, side_by_side
+from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
 from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.losses import Loss, check_loss, given_loss, mean_square
 from lstmsim.engine.packing import Store
@@ -441,7 +441,9 @@ class Compiled:
                 assert aims is not None
                 return mean_square(y, aims[k, part], str(loss), aims.size, out)
 
-            return self._gradient(given, begin, k, derivative, wrt_input, recompute)
+            return self._engine.gradient(
+                given.inputs[k], begin[k], given.samples, derivative, wrt_input, recompute
+            )
 
         found = each(one, len(given.inputs))
         value += sum(part.loss for part in found)
@@ -450,19 +452,6 @@ class Compiled:
                 real_array(target, "the target")  # says where it is not finite
             self.run(u, state=state)  # names the block and the sample
         return value, self._labelled(found, given.batched, state is not None)
-
-    def _gradient(
-        self,
-        given: Sequences,
-        begin: list[dict[str, Array] | None],
-        k: int,
-        derivative: Derivative,
-        wrt_input: bool,
-        recompute: bool | None,
-    ) -> Gradient:
-        return self._engine.gradient(
-            given.inputs[k], begin[k], given.samples, derivative, wrt_input, recompute
-        )
 
     def _labelled(self, found: list[Gradient], batched: bool, own_states: bool) -> dict[str, Any]:
         """Return gradients by block name."""
@@ -485,7 +474,7 @@ class Compiled:
     @cached_property
     def _widths(self) -> dict[str, int]:
         """The signals' widths, in the order of the diagram's blocks."""
-        found = {name: node.width for name, node in self.graph.nodes.items()} | self.graph.sources
+        found = self.graph.widths
         return {name: found[name] for name in signal_ports(self.diagram)}
 
     @cached_property

@@ -87,7 +87,7 @@ class Interpreter:
 
     def _forward(self, inputs: Arrays, states: Arrays | None, count: int) -> dict[str, Array]:
         arrays = self.store.arrays
-        own = {node.block: arrays[node.block]["x0"] for node in self.graph.delays.values()}
+        own = self.store.initial_states
         with np.errstate(all="ignore"):  # what is not finite is found, and named, afterwards
             return interpreter.forward(
                 self.schedule, arrays, inputs, states or own, (count,), self.store.values.dtype
@@ -305,9 +305,8 @@ def split(bar: Array, graph: Graph) -> dict[str, Array]:
     """Return the columns of an array by the outputs that they belong to."""
     if len(graph.outputs) == 1:
         return {graph.outputs[0]: bar}
-    found, at = {}, 0
+    found, at, widths = {}, 0, graph.widths
     for name in graph.outputs:
-        width = graph.nodes[name].width if name in graph.nodes else graph.sources[name]
-        found[name] = bar[:, at : at + width]
-        at += width
+        found[name] = bar[:, at : at + widths[name]]
+        at += widths[name]
     return found

@@ -78,6 +78,11 @@ class Graph:
     Ts: float
 
     @property
+    def widths(self) -> dict[str, int]:
+        """The width of every signal by name."""
+        return {name: node.width for name, node in self.nodes.items()} | self.sources
+
+    @property
     def delays(self) -> dict[str, Node]:
         """The nodes that keep a state."""
         return {name: node for name, node in self.nodes.items() if node.op.name == "delay"}

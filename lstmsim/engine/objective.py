@@ -125,8 +125,7 @@ class Objective:
         self._store.version += 1
         if not state:
             return None
-        own = {b: self._store.arrays[b]["x0"] for b, name in self.layout if name == "x0"}
-        return own | dict(state)
+        return self._store.initial_states | dict(state)
 
     def _differentiated(self, values: Array, state: States | None) -> Callable[[int], Gradient]:
         begin = self._begin(values, state)

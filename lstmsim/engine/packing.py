@@ -63,6 +63,11 @@ class Store:
         self.version = 0
         self.set(parameters)
 
+    @property
+    def initial_states(self) -> dict[str, Array]:
+        """What the delays put out first, as views, by block name."""
+        return {block: self.arrays[block]["x0"] for block, name in self.layout if name == "x0"}
+
     def views(self, values: Array) -> dict[str, dict[str, Array]]:
         """Return a vector's parts in their shapes."""
         views: dict[str, dict[str, Array]] = {}

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from lstmsim.engine.adjoint import Adjoint, render_adjoint
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.layout import Places, phases
-from lstmsim.engine.render import Kernel, render, stacks_of
-from lstmsim.engine.schedule import Stage
+from lstmsim.engine.render import Kernel, render
+from lstmsim.engine.schedule import Stage, stacks_of
 
 Array = npt.NDArray[Any]
 

@@ -16,8 +16,7 @@ from lstmsim.engine import lanes
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.packing import Packed, Plans, Store
 from lstmsim.engine.plan import External, LoopPlan, Sizes, numbers, plan_loop, plan_stack
-from lstmsim.engine.render import stacks_of
-from lstmsim.engine.schedule import Schedule
+from lstmsim.engine.schedule import Schedule, stacks_of
 from lstmsim.engine.vocabulary import COLLECT, PRODUCT
 
 Array = npt.NDArray[Any]
@@ -43,8 +42,7 @@ class Program:
     ) -> None:
         self.graph, self.schedule = graph, schedule
         self.dtype, self.form = np.dtype(dtype), form
-        widths = {n: node.width for n, node in graph.nodes.items()} | graph.sources
-        self.sizes = Sizes(widths, lanes.lane_count(dtype, form))
+        self.sizes = Sizes(graph.widths, lanes.lane_count(dtype, form))
         self.wanted = tuple(wanted)
         self.plans: Plans = []
         for stage in schedule.stages:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.layout import Phase, Places, phases, places
-from lstmsim.engine.schedule import Stage
+from lstmsim.engine.schedule import Stage, stacks_of
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def render(graph: Graph, stage: Stage, kept: Iterable[str] | None = None) -> Ker
         Signals to keep beyond those that the loop itself needs again; all if not given.
     """
     loop = Loop(graph, stage, kept)
-    widths = {name: node.width for name, node in graph.nodes.items()} | graph.sources
+    widths = graph.widths
     out = loop.out
     body = out.lines
     for number, phase in enumerate(loop.phases):
@@ -144,15 +144,6 @@ def render(graph: Graph, stage: Stage, kept: Iterable[str] | None = None) -> Ker
     )
     text = "\n".join([*head.lines, *body]) + "\n"
     return Kernel(text, tuple(out.keys), loop.places, loop.kept)
-
-
-def stacks_of(nodes: Iterable[Node]) -> dict[str, list[Node]]:
-    """Return the gains among some nodes by the signal that they multiply."""
-    stacks: dict[str, list[Node]] = {}
-    for node in nodes:
-        if node.op.name == "matvec":
-            stacks.setdefault(node.inputs[0], []).append(node)
-    return stacks
 
 
 def _vector_phase(loop: Loop, number: int, phase: Phase, widths: dict[str, int]) -> None:

@@ -36,14 +36,14 @@ class Stage:
         """The nodes that keep a state."""
         return tuple(node for node in self.nodes if node.op.name == "delay")
 
-    @property
-    def stacks(self) -> tuple[tuple[Node, ...], ...]:
-        """Gains that share an input, and are computed as one stacked product."""
-        groups: dict[str, list[Node]] = {}
-        for node in self.nodes:
-            if node.op.name == "matvec":
-                groups.setdefault(node.inputs[0], []).append(node)
-        return tuple(tuple(group) for group in groups.values())
+
+def stacks_of(nodes: Iterable[Node]) -> dict[str, list[Node]]:
+    """Return the gains among some nodes by the signal that they multiply."""
+    stacks: dict[str, list[Node]] = {}
+    for node in nodes:
+        if node.op.name == "matvec":
+            stacks.setdefault(node.inputs[0], []).append(node)
+    return stacks
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Schedule:
                     "passes through them"
                 )
             lines.extend(_wrapped(node.name for node in stage.nodes))
-            for stack in stage.stacks:
+            for stack in stacks_of(stage.nodes).values():
                 if len(stack) > 1:
                     names = ", ".join(node.name for node in stack)
                     lines.append(f"  stacked into one product, {stack[0].inputs[0]} →: {names}")

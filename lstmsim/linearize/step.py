@@ -56,7 +56,7 @@ class Step:
     @property
     def widths(self) -> dict[str, int]:
         """The width of every signal by name."""
-        return self.graph.sources | {n: node.width for n, node in self.graph.nodes.items()}
+        return self.graph.widths
 
     def driver(self, delay: str) -> str:
         """Return the signal that a delay stores."""

@@ -10,7 +10,7 @@ from lstmsim.arrays import FloatArray
 from lstmsim.networks import GATES, Network
 from lstmsim.plotting.style import COLOURS
 from lstmsim.published import training as printed
-from lstmsim.study.facts import Rows, Section, claim, reported
+from lstmsim.study.facts import Fact, Rows, Section, claim, reported
 from lstmsim.study.figures import (
     legend_above,
     panels,
@@ -27,18 +27,26 @@ if TYPE_CHECKING:
 CHAOTIC = "not comparable: training is chaotic in rounding"
 
 
+def _ends(run: Trained, published: tuple[float, float]) -> tuple[Fact, Fact]:
+    """Return the loss at the start of a training, and at its end beside the published ones."""
+    epochs = len(run.losses) - 1
+    return (
+        reported("loss (MSE) at the start", "not printed", f"{run.start:.5g}", "to 5 digits"),
+        reported(
+            f"loss (MSE) after {epochs:,} epochs",
+            "{:.2g} (2.1), {:.5g} (2.3)".format(*published),
+            f"{run.end:.5g}",
+            CHAOTIC if epochs == printed.EPOCHS else "fewer epochs than published",
+        ),
+    )
+
+
 def calculated_section(run: Trained) -> Section:
     """Show the training from the calculated weights: the loss rises, and stays above its start."""
     epochs = len(run.losses) - 1
     factor = run.end / run.start
     facts = (
-        reported("loss (MSE) at the start", "not printed", f"{run.start:.5g}", "to 5 digits"),
-        reported(
-            f"loss (MSE) after {epochs:,} epochs",
-            "{:.2g} (2.1), {:.5g} (2.3)".format(*printed.CALCULATED_END),
-            f"{run.end:.5g}",
-            CHAOTIC if epochs == printed.EPOCHS else "fewer epochs than published",
-        ),
+        *_ends(run, printed.CALCULATED_END),
         claim(
             "the least loss is at the start",
             "yes",
@@ -219,13 +227,7 @@ def random_section(run: Trained, full: bool) -> Section:
     least = float(run.losses.min())
     factor = run.start / least
     facts = (
-        reported("loss (MSE) at the start", "not printed", f"{run.start:.5g}", "to 5 digits"),
-        reported(
-            f"loss (MSE) after {epochs:,} epochs",
-            "{:.2g} (2.1), {:.5g} (2.3)".format(*printed.RANDOM_END),
-            f"{run.end:.5g}",
-            CHAOTIC if epochs == printed.EPOCHS else "fewer epochs than published",
-        ),
+        *_ends(run, printed.RANDOM_END),
         claim(
             "the loss falls by a factor of at least 500",
             "yes",

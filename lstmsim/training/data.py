@@ -72,7 +72,7 @@ def sequences(
             given=f"{len(given)} sequences in, {len(wanted)} targets",
             expected="at least one sequence, and a target for each",
         )
-    widths = {name: node.width for name, node in graph.nodes.items()} | graph.sources
+    widths = graph.widths
     width = sum(widths[name] for name in graph.outputs)
     found = []
     for number, (one, goal) in enumerate(zip(given, wanted, strict=True)):
