@@ -41,7 +41,7 @@ from lstmsim.plotting import plot_loop_gains as plot_loop_gains
 from lstmsim.plotting import plot_lyapunov as plot_lyapunov
 from lstmsim.plotting import plot_poles as plot_poles
 from lstmsim.plotting import save_plot as save_plot
-from lstmsim.simulate import reference as reference
+from lstmsim.reference_traces import reference as reference
 from lstmsim.simulate import simulate as simulate
 from lstmsim.stability import stability as stability
 from lstmsim.tracefiles import load_traces as load_traces

@@ -91,6 +91,22 @@ def in_precision(
     return found
 
 
+def precision(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64, or refuse another precision."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in (np.float64, np.float32):
+        raise InvalidValueError(
+            "the precision is not supported",
+            where="dtype",
+            given=repr(dtype),
+            expected='"float32" or "float64"',
+        )
+    return found
+
+
 def real_vector(value: Any, name: str, where: str | None = None) -> FloatArray:
     """Return `real_array` as a vector; (n, 1) and (1, n), as MATLAB saves them, are flattened."""
     array = real_array(value, name, where)

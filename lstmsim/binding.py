@@ -248,19 +248,3 @@ def prepared(
             block.on_sample = None
         for name, values in before_states.items():
             blocks[name]._x0 = values
-
-
-def precision(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Return float32 or float64, or refuse another precision."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = np.dtype(object)
-    if found not in (np.float64, np.float32):
-        raise InvalidValueError(
-            "the precision is not supported",
-            where="dtype",
-            given=repr(dtype),
-            expected='"float32" or "float64"',
-        )
-    return found

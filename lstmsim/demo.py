@@ -14,7 +14,8 @@ from lstmsim.files import written_whole
 from lstmsim.layers import build
 from lstmsim.plotting import plot, plot_difference, save_plot
 from lstmsim.published import LAYER_OUTPUT, layer_example, layer_workspace
-from lstmsim.simulate import reference, simulate
+from lstmsim.reference_traces import reference
+from lstmsim.simulate import simulate
 from lstmsim.tracefiles import save_traces
 
 

@@ -1,4 +1,4 @@
-"""Running: diagrams in bdsim, networks in the reference, both with labelled results."""
+"""Running a diagram on any engine, with labelled results."""
 
 from __future__ import annotations
 
@@ -11,24 +11,16 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding, host
-from lstmsim.arrays import real_array
+from lstmsim.arrays import precision
 from lstmsim.blocks._signals import place
-from lstmsim.blocks.fromworkspace import sample_rows
+from lstmsim.dimensions import diagram_dimensions, output_alias
 from lstmsim.errors import (
     DiagramError,
     InvalidTypeError,
     InvalidValueError,
     NonFiniteSignalError,
 )
-from lstmsim.networks import Network
-from lstmsim.reference import network_signals
-from lstmsim.traces import (
-    dataset,
-    diagram_dimensions,
-    network_dimension,
-    output_alias,
-    select,
-)
+from lstmsim.traces import dataset, select
 
 #: What can run a diagram.
 ENGINES = ("bdsim", "numba", "numpy")
@@ -152,59 +144,6 @@ def simulate(
     )
 
 
-def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float64") -> xr.Dataset:
-    """Run a network in the independent vectorized reference, and label the result.
-
-    Parameters
-    ----------
-    network : Network
-        The network; its layers' h0 and c0 are the initial states.
-    u : array_like of shape (T, Ni) or (B, T, Ni)
-        One input, or a batch of B.
-    dtype : dtype, optional
-        Precision of the whole computation, "float64" or "float32".
-
-    Returns
-    -------
-    xarray.Dataset
-        Every signal, as `simulate` returns them, with a dimension `batch` before time for a
-        batch.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError, ShapeError
-        If the input does not fit the network, or the precision is another one.
-    NonFiniteSignalError
-        If a signal overflows.
-    """
-    if not isinstance(network, Network):
-        raise InvalidTypeError(
-            "reference needs a network", given=type(network).__name__, expected="Network"
-        )
-    precision = binding.precision(dtype)
-    array = real_array(u, "u", "the input of the network")
-    array = array if array.ndim == 3 else sample_rows(array, "u", "the input of the network")
-    if array.size == 0 or array.shape[-1] != network.n_inputs:
-        raise binding.wrong_input(array, network.n_inputs, "the network")
-    with np.errstate(all="ignore"):
-        signals = network_signals(network, array, precision)
-    for name, values in signals.items():
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            sample = int(bad[:, -2].min())
-            at = f"signal {name!r} of the reference"
-            raise NonFiniteSignalError.at(at, sample, values[..., sample, :])
-    finals = {}
-    for layer in network.recurrent:
-        prefix = f"{layer.name}." if len(network.recurrent) > 1 else ""
-        for state in "ch":
-            finals[f"{prefix}{state}_prev"] = signals[f"{prefix}{state}"][..., -1, :]
-    dimensions = {name: network_dimension(name) for name in signals}
-    if network.head is None:
-        dimensions["y"] = dimensions[f"{prefix}h"]
-    return dataset(signals, dimensions, finals=finals, Ts=network.Ts, engine="reference")
-
-
 def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
     if not isinstance(diagram, BlockDiagram):
         raise InvalidTypeError(
@@ -220,7 +159,7 @@ def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
             given=repr(engine),
             expected=", ".join(repr(name) for name in ENGINES),
         )
-    if binding.precision(dtype) != np.float64 and engine == "bdsim":
+    if precision(dtype) != np.float64 and engine == "bdsim":
         raise InvalidValueError(
             "bdsim computes in double precision only",
             where="dtype",

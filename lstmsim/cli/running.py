@@ -108,7 +108,8 @@ def run(
     from lstmsim.files import check_target
     from lstmsim.models import load
     from lstmsim.plotting import PICTURE_ENDINGS, plot, save_plot
-    from lstmsim.simulate import reference, simulate
+    from lstmsim.reference_traces import reference
+    from lstmsim.simulate import simulate
     from lstmsim.tracefiles import TRACE_ENDINGS, save_traces
     from lstmsim.workspaces import check_diagram_is_network, network_from_workspace
 

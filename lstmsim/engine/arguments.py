@@ -12,7 +12,6 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim import binding, host
 from lstmsim.arrays import in_precision, real_array
 from lstmsim.blocks._signals import place
-from lstmsim.engine.packing import Store
 from lstmsim.errors import ShapeError
 
 Array = npt.NDArray[Any]
@@ -62,9 +61,15 @@ def sequences(diagram: BlockDiagram, u: Any, samples: int | None, dtype: Any) ->
 
 
 def states(
-    diagram: BlockDiagram, state: binding.State | None, given: Sequences, store: Store
+    diagram: BlockDiagram,
+    state: binding.State | None,
+    given: Sequences,
+    initial: Mapping[str, Array],
+    dtype: Any,
 ) -> list[dict[str, Array] | None]:
     """Return what the delays put out first, for every sequence: None for their own values.
+
+    `initial` are their own values, by block name, in the precision of the run.
 
     Raises
     ------
@@ -74,12 +79,10 @@ def states(
     batch = len(given.inputs)
     if state is None:
         return [None] * batch
-    dtype = store.values.dtype
-    initial = store.initial_states
     if not given.batched:
         own = binding.initial_states(diagram, state)
         given_ones = {n: in_precision(v, dtype, f"the state of {n!r}") for n, v in own.items()}
-        return [initial | given_ones]
+        return [{**initial, **given_ones}]
     found: dict[str, Array] = {}
     for name, values in binding.given_states(diagram, state).items():
         width = initial[name].shape[0]
@@ -93,4 +96,4 @@ def states(
             )
         array = in_precision(array, dtype, f"the state of {name!r}")
         found[name] = np.broadcast_to(array, (batch, width))
-    return [initial | {n: v[k] for n, v in found.items()} for k in range(batch)]
+    return [{**initial, **{n: v[k] for n, v in found.items()}} for k in range(batch)]

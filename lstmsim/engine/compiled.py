@@ -16,8 +16,9 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim import binding
-from lstmsim.arrays import real_array, seems_finite
+from lstmsim.arrays import precision, real_array, seems_finite
 from lstmsim.blocks._signals import place
+from lstmsim.dimensions import diagram_dimensions, output_alias
 from lstmsim.engine import c, lanes
 from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -31,7 +32,7 @@ from lstmsim.engine.watch import Watch
 from lstmsim.errors import DiagramError, InvalidValueError, NonFiniteSignalError, ShapeError
 from lstmsim.files import written_whole
 from lstmsim.host import signal_ports
-from lstmsim.traces import dataset, diagram_dimensions, output_alias, select
+from lstmsim.traces import dataset, select
 
 Array = npt.NDArray[Any]
 State = binding.State
@@ -86,9 +87,9 @@ def compile(
             given=repr(engine),
             expected=" or ".join(repr(name) for name in ENGINES),
         )
-    precision = binding.precision(dtype)
+    run_dtype = precision(dtype)
     graph = lower(diagram)
-    return Compiled(diagram, graph, make_schedule(graph), precision, engine)
+    return Compiled(diagram, graph, make_schedule(graph), run_dtype, engine)
 
 
 class Compiled:
@@ -497,7 +498,7 @@ class Compiled:
         return sequences(self.diagram, u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
-        return states(self.diagram, state, given, self._store)
+        return states(self.diagram, state, given, self._store.initial_states, self.dtype)
 
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any

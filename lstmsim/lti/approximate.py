@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim import binding
-from lstmsim.arrays import FloatArray, count
+from lstmsim.arrays import FloatArray, count, precision
 from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.lti.coordinates import choose
 from lstmsim.lti.extract import checked_scale
@@ -88,7 +87,7 @@ def approximate(
     system = discrete(sys, Ts, "approximate")
     _check_forms(direct_path, output_units)
     limits = input_limits(input_range, system.B.shape[1], "approximate")
-    binding.precision(dtype)
+    precision(dtype)
     check_samples(samples, "approximate")
     if samples is None:
         check_stable(system, "approximate")

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from lstmsim import binding
-from lstmsim.arrays import FloatArray, count
+from lstmsim.arrays import FloatArray, count, precision
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 from lstmsim.lti.peaks import absolute_sum
 from lstmsim.lti.report import Linearity
@@ -78,7 +77,7 @@ def linearity(
     """
     layer, _, _ = parts(network, "linearity")
     limits = input_limits(input_range, layer.n_inputs, "linearity")
-    binding.precision(dtype)
+    precision(dtype)
     check_samples(samples, "linearity")
     if system is None:
         return bounds(network, limits, None, dtype, samples)

@@ -9,7 +9,8 @@ from lstmsim.layers import build
 from lstmsim.networks import LSTM, Network
 from lstmsim.plotting.style import COLOURS
 from lstmsim.published import layer as printed
-from lstmsim.simulate import reference, simulate
+from lstmsim.reference_traces import reference
+from lstmsim.simulate import simulate
 from lstmsim.study.facts import Fact, Rows, Section, digits
 from lstmsim.study.figures import legend_above, panels, stairs, styled
 

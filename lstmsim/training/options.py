@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstmsim import binding
-from lstmsim.engine.compiled import ENGINES
+from lstmsim.arrays import precision
 from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.training._checks import number, one_of, whole_number
 from lstmsim.training.optimizers import OPTIMIZERS, SGD, Adam, RMSProp
@@ -125,8 +124,10 @@ class TrainingOptions:
                 whole_number(getattr(self, name), name, where, 1)
         one_of(self.loss, "loss", where, LOSSES)
         one_of(self.carry, "carry", where, CARRY)
+        from lstmsim.engine.compiled import ENGINES  # options alone need no bdsim
+
         one_of(self.engine, "engine", where, ENGINES)
-        self._set("dtype", binding.precision(self.dtype).name)
+        self._set("dtype", precision(self.dtype).name)
         for name in ("shuffle", "train_states", "constant_target"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidTypeError(
