@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 import lstmsim as ls
-from lstmsim.host import simulator
+from lstmsim.diagram.host import simulator
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -23,8 +23,8 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
-from lstmsim.demo import run_demo, save_demo
-from lstmsim.traces import dataset
+from lstmsim.diagram.traces import dataset
+from lstmsim.reports.demo import run_demo, save_demo
 from tests.engines import ENGINES, Simulate, mark_deviations, on_engine
 
 mpl.use("Agg")

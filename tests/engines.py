@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import lstmsim as ls
-from lstmsim.engine import lanes
+from lstmsim.engine.kernels import cache as lanes
 from lstmsim.errors import DiagramError
 
 #: `lstmsim.simulate` on one engine.

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import lstmsim as ls
-from lstmsim import host
+from lstmsim.diagram import host
 
 #: For property tests: repeatable, and without a deadline that a busy machine would miss.
 repeatable = settings(max_examples=30, deadline=None, derandomize=True)

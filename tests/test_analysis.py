@@ -15,7 +15,6 @@ import pytest
 import xarray as xr
 
 import lstmsim as ls
-from lstmsim.analysis import Analysis, limits
 from lstmsim.errors import (
     AlgebraicLoopError,
     DiagramError,
@@ -23,6 +22,8 @@ from lstmsim.errors import (
     InvalidValueError,
     ShapeError,
 )
+from lstmsim.reports.analysis import limits
+from lstmsim.reports.analysis.report import Analysis
 from tests.conftest import Case, Outcome, random_network, workspace_of
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 
@@ -240,7 +241,7 @@ def test_what_takes_long_is_bounded_and_says_so(
     monkeypatch.setattr(limits, "_ALONG", 7 * (6**3 + 300 * 6**2 + 3e5))
     monkeypatch.setattr(limits, "_EXPONENTS", 20 * (0.3 * 6**3 + 30 * 6**2 + 2e4))
     monkeypatch.setattr(limits, "_NEWTON", 2 * 30 * 0.06 * 6**3 * 5)
-    monkeypatch.setattr("lstmsim.analysis.figures.limits.MOST_BLOCKS", 29)
+    monkeypatch.setattr("lstmsim.reports.analysis.figures.limits.MOST_BLOCKS", 29)
     report = ls.analyze(published.diagram, published.u)
     whole = ls.linearize(published.diagram, published.traces).isel(time=slice(-7, None))
     for data in (report.linearization, report.gains, report.flow):
@@ -377,7 +378,7 @@ def test_an_interrupted_command_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"lstmsim.analysis.{where}", interrupt)
+    monkeypatch.setattr(f"lstmsim.reports.analysis.{where}", interrupt)
     done = cli("analyze", "lstm_layer", "-w", demo_folder / "workspace.npz", "--out", "a/b")
     assert (done.status, done.out) == (130, "")
     assert done.err == "interrupted: nothing was saved\n"

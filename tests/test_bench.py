@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmsim.bench import growth, timing
-from lstmsim.bench.agreement import TOLERANCE, check_agreement, difference
-from lstmsim.bench.peers import OWN, PEERS, TITLES
-from lstmsim.bench.problem import expected, make_problem
-from lstmsim.bench.speed import Row
-from lstmsim.bench.timing import Timing
-from lstmsim.bench.ways import _compiled, _interpreted
 from lstmsim.errors import LstmsimError
+from lstmsim.reports.bench import growth, timing
+from lstmsim.reports.bench.agreement import TOLERANCE, check_agreement, difference
+from lstmsim.reports.bench.peers import OWN, PEERS, TITLES
+from lstmsim.reports.bench.problem import expected, make_problem
+from lstmsim.reports.bench.speed import Row
+from lstmsim.reports.bench.timing import Timing
+from lstmsim.reports.bench.ways import _compiled, _interpreted
 
 # -------------------------------------------------------------------------------------------
 # Candidates

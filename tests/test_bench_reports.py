@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmsim.bench import BenchReport, Settings, process, run_bench
-from lstmsim.bench.figure import plot_growth
-from lstmsim.bench.peers import PEERS, installed
-from lstmsim.bench.tables import microseconds
 from lstmsim.errors import LstmsimError
+from lstmsim.reports.bench import process
+from lstmsim.reports.bench.figure import plot_growth
+from lstmsim.reports.bench.peers import PEERS, installed
+from lstmsim.reports.bench.process import run_bench
+from lstmsim.reports.bench.report import BenchReport
+from lstmsim.reports.bench.settings import Settings
+from lstmsim.reports.bench.tables import microseconds
 from tests.conftest import Outcome
 from tests.test_bench import made
 
@@ -195,7 +198,7 @@ def test_bad_options_are_one_message_before_anything_is_measured(
     def fail(*_: object) -> None:
         raise AssertionError("it was measured")
 
-    monkeypatch.setattr("lstmsim.bench.run_bench", fail)
+    monkeypatch.setattr("lstmsim.reports.bench.process.run_bench", fail)
     arguments, words = BAD[name]
     done = cli("bench", *arguments)
     assert (done.status, done.out) == (2, "")
@@ -216,7 +219,7 @@ def test_options_reach_the_measurement(
         progress("a row")
         return BenchReport.of(json.loads(text))
 
-    monkeypatch.setattr("lstmsim.bench.run_bench", fake)
+    monkeypatch.setattr("lstmsim.reports.bench.process.run_bench", fake)
     done = cli("bench", "--units", "7, 3,7", "--peers", "jax", "--no-growth", "--json")
     assert json.loads(done.out) == json.loads(text)
     files = ["--out", "r.md", "--plot", "growth.png"]
@@ -234,7 +237,7 @@ def test_ctrl_c_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lstmsim.bench.run_bench", interrupt)
+    monkeypatch.setattr("lstmsim.reports.bench.process.run_bench", interrupt)
     done = cli("bench", "--out", "r.json")
     assert (done.status, done.out, done.err) == (130, "", "interrupted: nothing was saved\n")
     assert os.listdir() == []

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import lstmsim
-from lstmsim import host
-from lstmsim.arrays import count
+from lstmsim.base.arrays import count
+from lstmsim.diagram import host
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 from tests.helpers import assert_close, assert_same, diagram, difference_quotients, refused
 

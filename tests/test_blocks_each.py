@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmsim import host
 from lstmsim.blocks.fromworkspace import FromWorkspace
+from lstmsim.diagram import host
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import lstmsim as ls
-from lstmsim.checker import SignalCheck
+from lstmsim.engine.checking import SignalCheck
 from lstmsim.errors import InvalidTypeError, InvalidValueError
 from tests.conftest import Case
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.checker import CheckReport
+from lstmsim.engine.checking import CheckReport
 from lstmsim.errors import InvalidValueError
-from lstmsim.networks import GATES
+from lstmsim.networks.network import GATES
 from tests.conftest import Case, case, random_input, random_network
 from tests.engines import Simulate
 

@@ -95,7 +95,7 @@ def test_what_the_machine_refuses_is_one_message(
         raise raised
 
     workspace()
-    monkeypatch.setattr("lstmsim.host.run", fail)
+    monkeypatch.setattr("lstmsim.diagram.host.run", fail)
     done = cli(*RUN, "--out", "a.nc")
     assert (done.status, done.out) == (status, "")
     assert done.err == f"{words}\n"

@@ -12,8 +12,8 @@ import pytest
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
+from lstmsim.diagram.models.workspaces import check_diagram_is_network
 from lstmsim.errors import DiagramError
-from lstmsim.workspaces import check_diagram_is_network
 from tests.conftest import (
     Case,
     block_of,

@@ -10,6 +10,7 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -150,10 +151,13 @@ def cases(items: dict[str, Any]) -> list[Any]:
 
 
 def test_the_public_names_are_these() -> None:
-    tree = ast.parse(inspect.getsource(ls))
+    stub = Path(str(ls.__file__)).with_suffix(".pyi")
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
     imports = [a for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names]
     assert sorted(alias.asname or "" for alias in imports) == sorted(PUBLIC_NAMES)
     assert all(alias.name == alias.asname for alias in imports)
+    assert sorted(ls.__all__) == sorted(PUBLIC_NAMES)
+    assert all(getattr(ls, name) is not None for name in PUBLIC_NAMES)
 
 
 EXAMPLES = {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.editor import edit, editor_environment, editor_installed
+from lstmsim.cli.editor import edit, editor_environment, editor_installed
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,14 +11,9 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.engine import lanes
 from lstmsim.engine.compiled import Compiled
-from lstmsim.errors import (
-    DiagramError,
-    InvalidValueError,
-    NonFiniteSignalError,
-    ShapeError,
-)
+from lstmsim.engine.kernels import cache as lanes
+from lstmsim.errors import DiagramError, InvalidValueError, NonFiniteSignalError, ShapeError
 from tests.random_diagrams import random_diagram
 
 

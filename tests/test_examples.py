@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.host import simulator
+from lstmsim.diagram.host import simulator
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

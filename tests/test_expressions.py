@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmsim import expressions
+from lstmsim.diagram.models import expressions
 from lstmsim.errors import ExpressionError
 from tests.helpers import assert_same, refused, repeatable
 

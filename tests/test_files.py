@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lstmsim.base.files import existing, folder_written_whole, remove_leftovers, written_whole
 from lstmsim.errors import FileAccessError
-from lstmsim.files import existing, folder_written_whole, remove_leftovers, written_whole
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 

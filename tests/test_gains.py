@@ -12,8 +12,8 @@ import pytest
 from scipy.special import expit
 
 import lstmsim as ls
+from lstmsim.dynamics.gains.products import Scaled, norms
 from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError
-from lstmsim.gains.products import Scaled, norms
 from tests.conftest import Case
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 from tests.random_diagrams import random_diagram

@@ -10,7 +10,7 @@ import pytest
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
-from lstmsim import host
+from lstmsim.diagram import host
 from lstmsim.errors import (
     AlgebraicLoopError,
     DiagramError,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bdsim.exceptions import BlockCreationError, BlockRuntimeError
 
-from lstmsim import host
+from lstmsim.diagram import host
 from lstmsim.errors import InvalidValueError
 from tests.helpers import assert_same, diagram, wire
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from bdsim import BDSim
 
-from lstmsim import host
+from lstmsim.diagram import host
 
 
 @pytest.fixture

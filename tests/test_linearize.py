@@ -15,10 +15,10 @@ import xarray as xr
 from scipy.special import expit, softmax
 
 import lstmsim as ls
+from lstmsim.blocks._ops import Op
+from lstmsim.dynamics.linearization.jacobian import Jacobian, local_jacobians
 from lstmsim.engine.graph import Node
 from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError, ShapeError
-from lstmsim.linearize.jacobian import Jacobian, local_jacobians
-from lstmsim.ops import Op
 from tests.conftest import Case, random_input, random_network
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 from tests.random_diagrams import random_diagram

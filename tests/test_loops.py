@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim import host
+from lstmsim.diagram import host
+from lstmsim.diagram.models.summary import wires
+from lstmsim.dynamics.feedback.report import Loop, LoopReport
 from lstmsim.errors import AlgebraicLoopError, InvalidTypeError, InvalidValueError
-from lstmsim.loops import Loop, LoopReport
-from lstmsim.models.summary import wires
 from tests.conftest import Case, Outcome, random_network, rewire
 from tests.helpers import diagram, refused, wire, written
 from tests.random_diagrams import random_diagram

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import lstmsim as ls
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
-from lstmsim.lti.peaks import absolute_sum
 from lstmsim.published import system as printed
+from lstmsim.theory.lti.peaks import absolute_sum
 from tests.helpers import repeatable, seeds
 
 Array = np.ndarray[Any, Any]

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
+from lstmsim.dynamics.exponents import spectrum
+from lstmsim.dynamics.exponents.frames import Frame, factored
+from lstmsim.dynamics.exponents.report import kaplan_yorke
 from lstmsim.errors import (
     DiagramError,
     InvalidTypeError,
@@ -19,9 +22,6 @@ from lstmsim.errors import (
     NonFiniteSignalError,
     ShapeError,
 )
-from lstmsim.lyapunov import spectrum
-from lstmsim.lyapunov.frames import Frame, factored
-from lstmsim.lyapunov.report import kaplan_yorke
 from tests.conftest import Case
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
 

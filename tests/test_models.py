@@ -12,9 +12,9 @@ import pytest
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
-from lstmsim import host
+from lstmsim.diagram import host
+from lstmsim.diagram.models.catalogue import BLOCKS
 from lstmsim.errors import DiagramError, FileAccessError, InvalidValueError
-from lstmsim.models.catalogue import BLOCKS
 from tests.conftest import random_input, random_network, workspace_of
 from tests.engines import Simulate
 from tests.helpers import assert_same, diagram, refused, wire

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim import host
+from lstmsim.diagram import host
+from lstmsim.diagram.models.catalogue import BLOCKS
 from lstmsim.errors import ExpressionError, InvalidTypeError, LstmsimError, ModelFileError
-from lstmsim.models.catalogue import BLOCKS
 from tests.helpers import entry, model, refused, written
 
 EVERY_PARAMETER = [(kind, name) for kind, known in BLOCKS.items() for name in known]

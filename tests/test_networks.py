@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lstmsim as ls
 from lstmsim.errors import InvalidTypeError, InvalidValueError, LstmsimError, ShapeError
-from lstmsim.networks import GATES
+from lstmsim.networks.network import GATES
 from tests.helpers import assert_same, refused, repeatable
 
 sizes = st.integers(1, 6)

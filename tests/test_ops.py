@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from lstmsim.ops import OPS
+from lstmsim.blocks._ops import OPS
 from tests.helpers import (
     assert_close,
     assert_same,

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from lstmsim.ops import OPS
+from lstmsim.blocks._ops import OPS
 from tests.helpers import assert_close, op_case
 
 FUNCTIONS = {"exp": math.exp, "tanh": math.tanh, "minimum": np.minimum, "maximum": np.maximum}

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon
 
 import lstmsim as ls
-from lstmsim import host
+from lstmsim.diagram import host
+from lstmsim.diagram.models.summary import wires
+from lstmsim.dynamics.feedback.search import loops_of_wires
 from lstmsim.errors import AlgebraicLoopError, InvalidTypeError, InvalidValueError
-from lstmsim.loops import loops_of_wires
-from lstmsim.models.summary import wires
-from lstmsim.plotting.diagram import Drawing, arrange, draw
-from lstmsim.plotting.placing import GRID, Box
+from lstmsim.plotting.diagram.drawing import Drawing, arrange, draw
+from lstmsim.plotting.diagram.placing import GRID, Box
 from tests.conftest import Case, random_network
 from tests.helpers import diagram, refused, wire
 from tests.random_diagrams import random_diagram

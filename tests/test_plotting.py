@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 import lstmsim as ls
+from lstmsim.diagram.traces import signal_names
 from lstmsim.errors import DataFileError, FileAccessError, InvalidTypeError, InvalidValueError
-from lstmsim.traces import signal_names
 from tests.conftest import Case, made, random_input, random_network
 
 TITLES = [

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import lstmsim as ls
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
-from lstmsim.reference import lstm_signals
-from lstmsim.stability import bounds as bounding
-from lstmsim.stability.conditions import best_scale, incremental_terms, iss_terms
-from lstmsim.stability.report import Condition, StabilityReport
+from lstmsim.networks.reference import lstm_signals
+from lstmsim.theory.certificates import bounds as bounding
+from lstmsim.theory.certificates.conditions import best_scale, incremental_terms, iss_terms
+from lstmsim.theory.certificates.report import Condition, StabilityReport
 from tests.helpers import refused, repeatable, seeds
 
 FloatArray = np.ndarray

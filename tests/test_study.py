@@ -15,13 +15,16 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.files import new_folder
+from lstmsim.base.files import new_folder
 from lstmsim.published import system as printed_system
 from lstmsim.published import training as printed
 from lstmsim.published.random import MatlabRandom
-from lstmsim.study import Settings, Study, linear, run_study, save_study
-from lstmsim.study.facts import Section, claim, digits
-from lstmsim.study.layer import layer_section, parameters_section
+from lstmsim.reports.study import linear
+from lstmsim.reports.study.facts import Section, claim, digits
+from lstmsim.reports.study.layer import layer_section, parameters_section
+from lstmsim.reports.study.report import save_study
+from lstmsim.reports.study.run import Study, run_study
+from lstmsim.reports.study.settings import Settings
 from tests.conftest import Outcome
 
 Cli = Callable[..., Outcome]
@@ -157,7 +160,7 @@ def test_printed_digits_decide() -> None:
 def test_a_figure_that_does_not_agree_is_named_and_fails(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lstmsim.study.QUICK", TINY)
+    monkeypatch.setattr("lstmsim.reports.study.settings.QUICK", TINY)
     monkeypatch.setattr(printed_system, "STEADY_STATE_GAIN", 7.5361)
     done = cli("study", "--quick")
     assert (done.status, done.err) == (1, "")
@@ -199,7 +202,7 @@ def test_a_failing_training_ends_the_study_at_once(monkeypatch: pytest.MonkeyPat
     def fail(*arguments: object, **options: object) -> None:
         raise ls.errors.InvalidValueError("no training here")
 
-    monkeypatch.setattr("lstmsim.study.jobs.fit", fail)
+    monkeypatch.setattr("lstmsim.reports.study.jobs.fit", fail)
     with pytest.raises(ls.errors.InvalidValueError, match="no training here"):
         run_study(dataclasses.replace(TINY, epochs=10_000))
 

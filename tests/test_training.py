@@ -12,10 +12,7 @@ import pytest
 
 import lstmsim as ls
 from lstmsim.engine.graph import parameters
-from lstmsim.errors import (
-    DiagramError,
-    InvalidTypeError,
-)
+from lstmsim.errors import DiagramError, InvalidTypeError
 from lstmsim.training import SGD, Piecewise
 from tests.conftest import random_input, random_network, workspace_of
 from tests.helpers import assert_close, assert_same, refused

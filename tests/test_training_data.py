@@ -9,12 +9,7 @@ import pytest
 
 import lstmsim as ls
 from lstmsim.engine.graph import parameters
-from lstmsim.errors import (
-    DiagramError,
-    InvalidTypeError,
-    InvalidValueError,
-    ShapeError,
-)
+from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError, ShapeError
 from tests.conftest import random_input, random_network
 from tests.helpers import assert_close, assert_same, refused
 

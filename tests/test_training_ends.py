@@ -9,9 +9,7 @@ import pytest
 
 import lstmsim as ls
 from lstmsim.engine.graph import parameters
-from lstmsim.errors import (
-    NonFiniteSignalError,
-)
+from lstmsim.errors import NonFiniteSignalError
 from tests.conftest import random_input, random_network
 from tests.helpers import assert_close, refused
 

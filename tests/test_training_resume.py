@@ -68,7 +68,7 @@ def stopped_after(epoch: int, **options: Any) -> None:
 @pytest.fixture
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is reported after every epoch."""
-    monkeypatch.setattr(sys.modules["lstmsim.training.fit"], "_REPORT", 0.0)
+    monkeypatch.setattr(sys.modules["lstmsim.training.fitting"], "_REPORT", 0.0)
 
 
 @pytest.mark.usefixtures("every_epoch")

@@ -10,10 +10,7 @@ import pytest
 
 import lstmsim as ls
 from lstmsim.engine.graph import parameters
-from lstmsim.errors import (
-    DiagramError,
-    InvalidValueError,
-)
+from lstmsim.errors import DiagramError, InvalidValueError
 from tests.conftest import random_input, random_network, workspace_of
 from tests.helpers import assert_close, assert_same, entry, model, refused, written
 

@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lstmsim.editor import edit
+from lstmsim.cli.editor import edit
 
 ROOT = Path(__file__).parents[1]
 

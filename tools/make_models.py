@@ -1,4 +1,4 @@
-"""Write the model files in `diagrams/`: the wiring of `lstmsim.layers`, and a cell drawn here.
+"""Write the model files in `diagrams/`: those of the wiring, and a cell drawn here.
 
 The files have expressions over a workspace in place of the values, so that they serve all
 sizes.  Run it after a change of the wiring or the layout:

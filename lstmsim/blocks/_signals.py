@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock
 
-from lstmsim.arrays import count
-from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
-from lstmsim.ops import Op
+from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, count
+from lstmsim.blocks._ops import Op
 
 
 def place(block: Any, port: int | None = None) -> str:

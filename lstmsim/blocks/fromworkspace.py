@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock, SampledBlock
 
-from lstmsim.arrays import FloatArray, real_array
+from lstmsim.base import FloatArray, InvalidValueError, ShapeError, real_array
 from lstmsim.blocks._signals import checked_clock, checked_count, label, place
-from lstmsim.errors import InvalidValueError, ShapeError
 
 
 class FromWorkspace(SampledBlock):

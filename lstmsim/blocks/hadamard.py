@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import FunctionBlock
 
+from lstmsim.blocks._ops import OPS
 from lstmsim.blocks._signals import check_width, checked_count, label, signal
-from lstmsim.ops import OPS
 
 
 class Hadamard(FunctionBlock):

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import FunctionBlock
 
-from lstmsim.arrays import real_matrix
+from lstmsim.base import real_matrix
+from lstmsim.blocks._ops import OPS
 from lstmsim.blocks._signals import check_width, label, signal
-from lstmsim.ops import OPS
 
 
 class MatrixGain(FunctionBlock):

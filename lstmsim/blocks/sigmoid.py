@@ -6,8 +6,8 @@ from typing import Any
 
 from bdsim.components import FunctionBlock
 
+from lstmsim.blocks._ops import OPS
 from lstmsim.blocks._signals import Elementwise
-from lstmsim.ops import OPS
 
 
 class Sigmoid(Elementwise, FunctionBlock):

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock, SampledBlock
 
-from lstmsim.arrays import real_vector
+from lstmsim.base import real_vector
+from lstmsim.blocks._ops import OPS
 from lstmsim.blocks._signals import check_width, checked_clock, label, signal
-from lstmsim.ops import OPS
 
 
 class UnitDelay(SampledBlock):

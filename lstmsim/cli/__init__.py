@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lstmsim.base import LstmsimError
 from lstmsim.cli.analysis import analyze
 from lstmsim.cli.benchmark import bench
 from lstmsim.cli.common import StoppedError, complaints
@@ -15,7 +16,6 @@ from lstmsim.cli.models import compile_model, edit, info, loops
 from lstmsim.cli.running import demo, run
 from lstmsim.cli.studies import study
 from lstmsim.cli.training import train
-from lstmsim.errors import LstmsimError
 
 app = typer.Typer(
     help="See, run and check an LSTM as a block diagram with two feedback loops.",

@@ -45,10 +45,10 @@ def analyze(
     as_json: AsJson = False,
 ) -> None:
     """Find a model's loops, poles, fixed points, gains, exponents and certificates."""
-    from lstmsim.analysis import analyze as analyze_diagram
-    from lstmsim.analysis.writing import write_files
-    from lstmsim.files import folder_written_whole
-    from lstmsim.models import load
+    from lstmsim.base import folder_written_whole
+    from lstmsim.diagram import load
+    from lstmsim.reports import analyze as analyze_diagram
+    from lstmsim.reports import write_files
 
     use_files_for_figures()
     arrays, u = read_arrays(workspace, input_file)
@@ -78,7 +78,7 @@ def analyze(
 
 def _held(text: str) -> str | list[float]:
     """Return the word, or the numbers of one sample."""
-    from lstmsim.errors import InvalidValueError
+    from lstmsim.base import InvalidValueError
 
     if text in ("mean", "zero"):
         return text

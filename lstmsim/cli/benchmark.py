@@ -39,12 +39,9 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure speed beside other libraries, and how the cost grows."""
-    from lstmsim.bench import run_bench
-    from lstmsim.bench.figure import plot_growth
-    from lstmsim.bench.settings import chosen
-    from lstmsim.errors import InvalidValueError
-    from lstmsim.files import check_target, written_whole
+    from lstmsim.base import InvalidValueError, check_target, written_whole
     from lstmsim.plotting import PICTURE_ENDINGS, save_plot
+    from lstmsim.reports import chosen, plot_growth, run_bench
 
     use_files_for_figures()
     settings = chosen(units, seconds, peers, threads=threads, growth=growth, quick=quick)

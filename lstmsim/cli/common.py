@@ -37,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print the resu
 
 def read_arrays(workspace: Path | None, input_file: Path | None) -> tuple[dict[str, Any], Any]:
     """Return the arrays of a workspace file and the input of an input file, where given."""
-    from lstmsim.workspaces import load_input, load_workspace
+    from lstmsim.diagram import load_input, load_workspace
 
     arrays: dict[str, Any] = {} if workspace is None else load_workspace(workspace)
     u = None if input_file is None else load_input(input_file)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lstmsim.cli.common import AsJson, Quiet, console, use_files_for_figures
-from lstmsim.traces import ATOL, RTOL
+from lstmsim.diagram import ATOL, RTOL
 
 
 def check(
@@ -20,8 +20,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare two trace files signal by signal; exit 1 on a miss."""
-    from lstmsim.checker import check as check_traces
-    from lstmsim.tracefiles import load_traces
+    from lstmsim.diagram import load_traces
+    from lstmsim.engine import check as check_traces
 
     report = check_traces(
         load_traces(traces_file), load_traces(expected_file), atol=atol, rtol=rtol
@@ -51,9 +51,9 @@ def plot(
     quiet: Quiet = False,
 ) -> None:
     """Plot the signals of a trace file."""
+    from lstmsim.diagram import load_traces
     from lstmsim.plotting import plot as plot_traces
     from lstmsim.plotting import plot_difference, save_plot
-    from lstmsim.tracefiles import load_traces
 
     use_files_for_figures()
     traces = load_traces(traces_file)

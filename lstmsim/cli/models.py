@@ -20,8 +20,7 @@ from lstmsim.cli.common import (
 
 def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> None:
     """Show a model's blocks, sizes, parameters and sample time."""
-    from lstmsim.models.summary import summarize
-    from lstmsim.workspaces import load_workspace
+    from lstmsim.diagram import load_workspace, summarize
 
     arrays = None if workspace is None else load_workspace(workspace)
     summary = summarize(model, arrays)
@@ -43,14 +42,10 @@ def loops(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's feedback loops, by the delays that they pass."""
-    from lstmsim.files import check_target
-    from lstmsim.host import wire_graph
-    from lstmsim.loops import loops_of_wires
-    from lstmsim.models import load
-    from lstmsim.models.summary import wires
-    from lstmsim.plotting import PICTURE_ENDINGS, save_plot
-    from lstmsim.plotting.diagram import draw
-    from lstmsim.workspaces import load_workspace
+    from lstmsim.base import check_target
+    from lstmsim.diagram import load, load_workspace, wire_graph, wires
+    from lstmsim.dynamics import loops_of_wires
+    from lstmsim.plotting import PICTURE_ENDINGS, draw, save_plot
 
     if plot_file is not None:
         check_target(plot_file, PICTURE_ENDINGS, "picture")
@@ -73,7 +68,7 @@ def loops(
 
 def edit(model: Model) -> None:
     """Open a model in the block diagram editor (bdedit)."""
-    from lstmsim.editor import edit as edit_model
+    from lstmsim.cli.editor import edit as edit_model
 
     raise typer.Exit(edit_model(model))
 
@@ -92,9 +87,9 @@ def compile_model(
     quiet: Quiet = False,
 ) -> None:
     """Compile a model: write it as C, or print its kernels and schedule."""
-    from lstmsim.engine.compiled import compile as compile_diagram
-    from lstmsim.errors import InvalidValueError
-    from lstmsim.models import load
+    from lstmsim.base import InvalidValueError
+    from lstmsim.diagram import load
+    from lstmsim.engine import compile as compile_diagram
 
     if to not in ("c", "python"):
         raise InvalidValueError(

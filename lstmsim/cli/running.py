@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lstmsim.arrays import count
+from lstmsim.base import count
 from lstmsim.cli.common import (
     AsJson,
     Model,
@@ -20,7 +20,7 @@ from lstmsim.cli.common import (
     read_arrays,
     use_files_for_figures,
 )
-from lstmsim.traces import signal_names
+from lstmsim.diagram import signal_names
 
 
 def demo(
@@ -29,8 +29,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the published layer as a block diagram, and check every signal."""
-    from lstmsim.demo import run_demo, save_demo
-    from lstmsim.files import new_folder
+    from lstmsim.base import new_folder
+    from lstmsim.reports import run_demo, save_demo
 
     use_files_for_figures()
     folder = new_folder(out)
@@ -104,14 +104,17 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a model over a workspace."""
-    from lstmsim.checker import check
-    from lstmsim.files import check_target
-    from lstmsim.models import load
+    from lstmsim.base import check_target
+    from lstmsim.diagram import (
+        TRACE_ENDINGS,
+        check_diagram_is_network,
+        load,
+        network_from_workspace,
+        reference,
+        save_traces,
+    )
+    from lstmsim.engine import check, simulate
     from lstmsim.plotting import PICTURE_ENDINGS, plot, save_plot
-    from lstmsim.reference_traces import reference
-    from lstmsim.simulate import simulate
-    from lstmsim.tracefiles import TRACE_ENDINGS, save_traces
-    from lstmsim.workspaces import check_diagram_is_network, network_from_workspace
 
     use_files_for_figures()
     # Before the run, which may be long.

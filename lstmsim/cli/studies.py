@@ -22,8 +22,8 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Compute every step of the published example again; exit 1 if a figure does not agree."""
-    from lstmsim.files import new_folder
-    from lstmsim.study import FULL, QUICK, run_study, save_study
+    from lstmsim.base import new_folder
+    from lstmsim.reports import FULL, QUICK, run_study, save_study
 
     use_files_for_figures()
     folder = new_folder(out)

@@ -117,11 +117,10 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model; exit 1 if training diverges."""
-    from lstmsim.files import check_target
-    from lstmsim.models import load
+    from lstmsim.base import check_target
+    from lstmsim.diagram import WORKSPACE_ENDINGS, load, save_workspace
     from lstmsim.plotting import PICTURE_ENDINGS
     from lstmsim.training import SGD, TrainingInterrupted, TrainingOptions, fit
-    from lstmsim.workspaces import WORKSPACE_ENDINGS, save_workspace
 
     use_files_for_figures()
     # Before training, which may be long.
@@ -187,7 +186,7 @@ def train(
 
 
 def _schedule(name: str, drop: float, every: int, floor: float) -> Any:
-    from lstmsim.errors import InvalidValueError
+    from lstmsim.base import InvalidValueError
     from lstmsim.training import Constant, Cosine, Piecewise
 
     if name == "constant":
@@ -206,7 +205,7 @@ def _schedule(name: str, drop: float, every: int, floor: float) -> Any:
 
 def _sequences(inputs: list[Path] | None, targets: list[Path]) -> tuple[Any, Any]:
     """Return the sequences of files; without inputs the workspace has them."""
-    from lstmsim.workspaces import load_input
+    from lstmsim.diagram import load_input
 
     u = [load_input(file) for file in inputs or []]
     y = [load_input(file, "y") for file in targets]

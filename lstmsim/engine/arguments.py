@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim import binding, host
-from lstmsim.arrays import in_precision, real_array
-from lstmsim.blocks._signals import place
-from lstmsim.errors import ShapeError
+from lstmsim.base import ShapeError, in_precision, real_array
+from lstmsim.blocks import place
+from lstmsim.diagram import binding, host
 
 Array = npt.NDArray[Any]
 

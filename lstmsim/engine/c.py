@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.base import InvalidValueError
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule
-from lstmsim.errors import InvalidValueError
 
 Array = npt.NDArray[Any]
 Parameters = Mapping[str, Mapping[str, Array]]

@@ -15,24 +15,29 @@ import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim import binding
-from lstmsim.arrays import precision, real_array, seems_finite
-from lstmsim.blocks._signals import place
-from lstmsim.dimensions import diagram_dimensions, output_alias
-from lstmsim.engine import c, lanes
+from lstmsim.base import (
+    DiagramError,
+    InvalidValueError,
+    NonFiniteSignalError,
+    ShapeError,
+    precision,
+    real_array,
+    seems_finite,
+    written_whole,
+)
+from lstmsim.blocks import place
+from lstmsim.diagram import binding, dataset, diagram_dimensions, output_alias, select, signal_ports
+from lstmsim.engine import c
 from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
 from lstmsim.engine.graph import Graph, lower, parameters
+from lstmsim.engine.kernels import cache as lanes
+from lstmsim.engine.kernels.packing import Store
+from lstmsim.engine.kernels.plan import LoopPlan
+from lstmsim.engine.kernels.stepper import Stepper
 from lstmsim.engine.losses import Loss, check_loss, given_loss, mean_square
-from lstmsim.engine.packing import Store
-from lstmsim.engine.plan import LoopPlan
 from lstmsim.engine.schedule import Schedule, make_schedule
-from lstmsim.engine.stepper import Stepper
 from lstmsim.engine.watch import Watch
-from lstmsim.errors import DiagramError, InvalidValueError, NonFiniteSignalError, ShapeError
-from lstmsim.files import written_whole
-from lstmsim.host import signal_ports
-from lstmsim.traces import dataset, select
 
 Array = npt.NDArray[Any]
 State = binding.State

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.engine import interpreter
-from lstmsim.engine.backward import Backward
 from lstmsim.engine.graph import Graph
-from lstmsim.engine.packing import Store
-from lstmsim.engine.program import Program
+from lstmsim.engine.kernels.backward import Backward
+from lstmsim.engine.kernels.forward import Tape
+from lstmsim.engine.kernels.packing import Store
+from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.schedule import Schedule
-from lstmsim.engine.tape import Tape
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]

@@ -15,12 +15,9 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim import host
-from lstmsim.blocks._signals import place
-from lstmsim.blocks.fromworkspace import FromWorkspace
-from lstmsim.blocks.toworkspace import ToWorkspace
-from lstmsim.errors import DiagramError
-from lstmsim.ops import OPS, Op
+from lstmsim.base import DiagramError
+from lstmsim.blocks import OPS, FromWorkspace, Op, ToWorkspace, place
+from lstmsim.diagram import host
 
 Array = npt.NDArray[Any]
 

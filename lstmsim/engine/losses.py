@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.arrays import in_precision, real_array
-from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
+from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, in_precision, real_array
 
 Array = npt.NDArray[Any]
 Loss = str | Callable[[Array], tuple[float, Array]]

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.blocks.fromworkspace import FromWorkspace
-from lstmsim.blocks.toworkspace import ToWorkspace
+from lstmsim.base import DiagramError
+from lstmsim.blocks import FromWorkspace, ToWorkspace
 from lstmsim.engine.graph import Graph, lower, parameters
-from lstmsim.engine.packing import Store
-from lstmsim.errors import DiagramError
+from lstmsim.engine.kernels.packing import Store
 
 Array = npt.NDArray[Any]
 

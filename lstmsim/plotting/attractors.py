@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from lstmsim.errors import InvalidTypeError, InvalidValueError
-from lstmsim.lyapunov import LyapunovSpectrum
+from lstmsim.base import InvalidTypeError, InvalidValueError
+from lstmsim.diagram import check_is_traces, signal_names
+from lstmsim.dynamics import LyapunovSpectrum
 from lstmsim.plotting.dynamics import DOTTED, PANELS, limit, line
 from lstmsim.plotting.style import COLOURS, STYLE
-from lstmsim.traces import check_is_traces, signal_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

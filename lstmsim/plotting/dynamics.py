@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from lstmsim.errors import InvalidTypeError
+from lstmsim.base import InvalidTypeError
 from lstmsim.plotting.style import COLOURS, STYLE
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from lstmsim.errors import InvalidTypeError, InvalidValueError
+from lstmsim.base import InvalidTypeError, InvalidValueError
 from lstmsim.plotting.style import COLOURS, STYLE
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from lstmsim.errors import InvalidValueError
+from lstmsim.base import InvalidValueError
+from lstmsim.diagram import ATOL, RTOL, check_is_traces, select, signal_names
 from lstmsim.plotting.style import COLOURS, DASHES, STYLE
-from lstmsim.traces import ATOL, RTOL, check_is_traces, select, signal_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from lstmsim.files import check_target, written_whole
+from lstmsim.base import check_target, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

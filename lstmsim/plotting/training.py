@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from lstmsim.errors import InvalidTypeError
+from lstmsim.base import InvalidTypeError
 from lstmsim.plotting.style import COLOURS, DASHES, STYLE
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lstmsim.arrays import FloatArray
+from lstmsim.base import FloatArray
 from lstmsim.networks import LSTM, Dense, Network
 from lstmsim.published.random import MatlabRandom
 

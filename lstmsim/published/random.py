@@ -17,8 +17,7 @@ import math
 
 import numpy as np
 
-from lstmsim.arrays import FloatArray
-from lstmsim.errors import InvalidValueError
+from lstmsim.base import FloatArray, InvalidValueError
 
 #: Where the last strip of the ziggurat ends and the tail begins.
 _TAIL = 3.6541528853610088

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmsim.errors import InvalidTypeError, InvalidValueError
+from lstmsim.base import InvalidTypeError, InvalidValueError
 
 
 def number(

@@ -19,9 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.engine.graph import Graph
-from lstmsim.errors import DataFileError, FileAccessError, InvalidValueError
-from lstmsim.files import check_target, existing, remove_leftovers, written_whole
+from lstmsim.base import (
+    DataFileError,
+    FileAccessError,
+    InvalidValueError,
+    check_target,
+    existing,
+    remove_leftovers,
+    written_whole,
+)
+from lstmsim.engine import Graph
 from lstmsim.training.data import Sample
 from lstmsim.training.history import Record
 from lstmsim.training.loop import State

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim import binding
-from lstmsim.arrays import FloatArray, real_array
-from lstmsim.blocks.fromworkspace import sample_rows
-from lstmsim.engine.graph import Graph
-from lstmsim.errors import DiagramError, InvalidValueError, ShapeError
-from lstmsim.host import sources
+from lstmsim.base import DiagramError, FloatArray, InvalidValueError, ShapeError, real_array
+from lstmsim.blocks import sample_rows
+from lstmsim.diagram import binding, sources
+from lstmsim.engine import Graph
 
 
 @dataclass(frozen=True)

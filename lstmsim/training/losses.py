@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.engine.compiled import Compiled
-from lstmsim.engine.objective import Objective
+from lstmsim.engine import Compiled, Objective
 from lstmsim.training.data import Sample
 
 Array = npt.NDArray[Any]

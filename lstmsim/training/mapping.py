@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.arrays import FloatArray
-from lstmsim.engine.objective import Place
-from lstmsim.errors import DiagramError, InvalidValueError
+from lstmsim.base import DiagramError, FloatArray, InvalidValueError
+from lstmsim.engine import Place
 from lstmsim.training.owners import Owner
 
 Array = npt.NDArray[Any]

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstmsim.arrays import precision
-from lstmsim.errors import InvalidTypeError, InvalidValueError
+from lstmsim.base import InvalidTypeError, InvalidValueError, precision
 from lstmsim.training._checks import number, one_of, whole_number
 from lstmsim.training.optimizers import OPTIMIZERS, SGD, Adam, RMSProp
 from lstmsim.training.schedules import Constant, Cosine, Piecewise, Schedule
@@ -124,7 +123,7 @@ class TrainingOptions:
                 whole_number(getattr(self, name), name, where, 1)
         one_of(self.loss, "loss", where, LOSSES)
         one_of(self.carry, "carry", where, CARRY)
-        from lstmsim.engine.compiled import ENGINES  # options alone need no bdsim
+        from lstmsim.engine import ENGINES
 
         one_of(self.engine, "engine", where, ENGINES)
         self._set("dtype", precision(self.dtype).name)

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.arrays import FloatArray, count
-from lstmsim.engine.compiled import Compiled
-from lstmsim.errors import NonFiniteSignalError
+from lstmsim.base import FloatArray, NonFiniteSignalError, count
+from lstmsim.engine import Compiled
 from lstmsim.training import history
 from lstmsim.training.loop import Problem, State
 from lstmsim.training.owners import NetworkOwner, Owner, WorkspaceOwner, network_with

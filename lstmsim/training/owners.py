@@ -14,13 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.arrays import FloatArray
-from lstmsim.engine.graph import parameters
-from lstmsim.errors import DiagramError, LstmsimError
-from lstmsim.expressions import passed_on
-from lstmsim.layers import build
-from lstmsim.models.catalogue import BLOCKS
-from lstmsim.models.reading import Origin, origin
+from lstmsim.base import DiagramError, FloatArray, LstmsimError
+from lstmsim.diagram import BLOCKS, Origin, build, origin, passed_on
+from lstmsim.engine import parameters
 from lstmsim.networks import LSTM, Dense, Network
 
 #: By block name and parameter name, as the engine has them.

@@ -10,11 +10,9 @@ import numpy as np
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.arrays import FloatArray, count
-from lstmsim.engine.graph import assign, parameters
-from lstmsim.errors import DiagramError
+from lstmsim.base import DiagramError, FloatArray, as_json, as_text, count
+from lstmsim.engine import assign, parameters
 from lstmsim.networks import Network
-from lstmsim.reports import as_json, as_text
 
 if TYPE_CHECKING:
     from rich.table import Table

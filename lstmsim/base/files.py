@@ -1,0 +1,223 @@
+"""Files: whole or not at all, and errors that name them."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from lstmsim.base.errors import DataFileError, FileAccessError
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary file beside the target, and rename it to the target at the end.
+
+    If anything goes wrong, the target stays as it was and nothing is left behind.
+
+    Raises
+    ------
+    FileAccessError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with written_whole(folder / "notes.txt") as temporary:
+    ...     _ = temporary.write_text("all of it")
+    >>> [p.name for p in folder.iterdir()]
+    ['notes.txt']
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise OSError(22, "a device, which a file would replace")
+        # The suffix stays: writers choose the format by it.
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=target.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        if target.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+        # mkstemp makes files that only their owner can read.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, target)
+    except FileAccessError:
+        raise
+    except OSError as error:
+        raise _unwritable(target, error.strerror or str(error)) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that a process left beside a target when it was killed."""
+    target = Path(path)
+    name = f".{glob.escape(target.stem[:40])}-????????{glob.escape(target.suffix)}"
+    for leftover in target.absolute().parent.glob(name):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _unwritable(target: Path, given: str) -> FileAccessError:
+    return FileAccessError(
+        "the file cannot be written",
+        where=str(target),
+        given=given,
+        expected="a path in a folder that exists and can be written to",
+        mend="choose another path, or make the folder",
+    )
+
+
+@contextlib.contextmanager
+def folder_written_whole(wanted: str | os.PathLike[str]) -> Iterator[tuple[Path, Path]]:
+    """Give a temporary folder and the target that it is renamed to at the end.
+
+    The target is a folder that does not exist or is empty, under another number if need be:
+    ``results``, ``results-2``.  If anything goes wrong nothing is left behind.
+
+    Raises
+    ------
+    FileAccessError
+        If the folder cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with folder_written_whole(folder / "results") as (temporary, target):
+    ...     _ = (temporary / "notes.txt").write_text("all of it")
+    >>> target.name, [p.name for p in target.iterdir()]
+    ('results', ['notes.txt'])
+    """
+    temporary: Path | None = None
+    made: list[Path] = []
+    try:
+        try:
+            target = free_folder(Path(wanted))
+            made = [p for p in target.absolute().parents if not p.exists()]
+            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+            name = tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name[:40]}-")
+            temporary = Path(name)
+        except OSError as error:
+            raise no_folder(Path(wanted), error) from error
+        yield temporary, target
+        umask = os.umask(0)
+        os.umask(umask)
+        try:
+            temporary.chmod(0o777 & ~umask)
+            if target.exists():
+                target.rmdir()  # empty, as it was found to be; other systems do not replace it
+            temporary.rename(target)
+        except OSError as error:
+            raise no_folder(target, error) from error
+        temporary, made = None, []
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:  # the innermost first
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def free_folder(wanted: Path) -> Path:
+    """Return a path that is free, or an empty folder: as wanted, or with a number behind it."""
+    folder, number = wanted, 1
+    while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
+
+
+def no_folder(folder: Path, error: OSError) -> FileAccessError:
+    """Return the error for a folder that cannot be made."""
+    return FileAccessError(
+        "the output folder cannot be made",
+        where=str(folder),
+        given=error.strerror or str(error),
+        expected="a folder that can be made and written to",
+        mend="choose another one with --out",
+    )
+
+
+def check_target(path: str | os.PathLike[str], endings: Collection[str], kind: str) -> None:
+    """Refuse a trace or picture file that cannot be written, before there is anything to write.
+
+    Raises
+    ------
+    DataFileError
+        If its ending is not one of those given.
+    FileAccessError
+        If it is a folder, or its folder does not exist or cannot be written to.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in endings:
+        raise DataFileError(
+            f"this is not a kind of {kind} file",
+            where=str(target),
+            given=target.suffix or "no ending",
+            expected=" or ".join(endings) if len(endings) < 3 else ", ".join(sorted(endings)),
+            mend="give the file one of these endings",
+        )
+    if target.exists() and not target.is_file():
+        raise FileAccessError(
+            "the file cannot be written",
+            where=str(target),
+            given="Is a directory" if target.is_dir() else "a device of this name",
+            expected="a new file, or one that may be replaced",
+            mend="choose another path",
+        )
+    if not target.absolute().parent.is_dir():
+        raise _unwritable(target, "No such file or directory")
+    if not os.access(target.absolute().parent, os.W_OK):
+        raise _unwritable(target, "Permission denied")
+
+
+def existing(path: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a file that can be read.
+
+    Raises
+    ------
+    FileAccessError
+        If there is none.
+    """
+    target = Path(path)
+    try:
+        with target.open("rb"):
+            return target
+    except OSError as error:
+        raise FileAccessError(
+            f"{what} cannot be read",
+            where=str(target),
+            given=error.strerror or str(error),
+            expected="a file that exists and can be read",
+            mend="look at the path",
+        ) from error
+
+
+def new_folder(wanted: str) -> Path:
+    """Make a folder, under another number if there is one of this name with files in it.
+
+    Raises
+    ------
+    FileAccessError
+        If it cannot be made.
+    """
+    folder = Path(wanted)
+    try:
+        folder = free_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise no_folder(folder, error) from error
+    return folder

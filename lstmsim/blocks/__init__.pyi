@@ -1,0 +1,13 @@
+from ._ops import OPS as OPS
+from ._ops import Op as Op
+from ._signals import checked_clock as checked_clock
+from ._signals import checked_count as checked_count
+from ._signals import place as place
+from .fromworkspace import FromWorkspace as FromWorkspace
+from .fromworkspace import sample_rows as sample_rows
+from .hadamard import Hadamard as Hadamard
+from .matrixgain import MatrixGain as MatrixGain
+from .sigmoid import Sigmoid as Sigmoid
+from .tanh import Tanh as Tanh
+from .toworkspace import ToWorkspace as ToWorkspace
+from .unitdelay import UnitDelay as UnitDelay

@@ -1,0 +1,86 @@
+"""The dimensions of traces: which signals of a diagram, or of a network, share one.
+
+Signals that meet in an element-wise block share a dimension, so that
+``traces.f * traces.c_prev`` is a product sample by sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from bdsim.blockdiagram import BlockDiagram
+from bdsim.components import Block
+
+from lstmsim.blocks import ToWorkspace
+from lstmsim.diagram.host import signal_name
+
+#: bdsim's own blocks whose output elements come from the same elements of their inputs.
+_ELEMENTWISE_HOST_BLOCKS = frozenset({"sum", "clip", "zoh"})
+
+
+def _is_elementwise(block: Block) -> bool:
+    op = getattr(block, "op", None)
+    if op is not None:
+        return bool(op.elementwise or op.name == "delay")
+    if block.type == "gain":
+        return np.ndim(block.K) == 0
+    return block.type in _ELEMENTWISE_HOST_BLOCKS
+
+
+def network_dimension(name: str) -> str:
+    """Return the dimension that a network's signal of this name has."""
+    prefix, _, last = name.rpartition(".")
+    if not prefix and last in ("u", "y", "Fh", "by"):
+        return "input" if last == "u" else "output"
+    return f"{prefix}.unit" if prefix else "unit"
+
+
+def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str, str]:
+    """Return the dimension of every signal of a compiled diagram.
+
+    Signals of one width that meet in an element-wise block share a dimension.  It is called
+    `unit` if a hidden or cell state (h, c) is among them, with the layer's prefix if it has
+    one; `input` if u is, `output` if y is, else after the first of the signals.
+    """
+    group = {name: name for name in widths}
+
+    def find(name: str) -> str:
+        while group[name] != name:
+            name = group[name]
+        return name
+
+    for block in bd.blocklist:
+        if not _is_elementwise(block):
+            continue
+        out = signal_name(block, 0)
+        for plug in block.inports:
+            into = signal_name(plug.block, plug.port)
+            if widths[into] == widths[out]:
+                group[find(into)] = find(out)
+
+    members: dict[str, list[str]] = {}
+    for name in widths:
+        members.setdefault(find(name), []).append(name)
+    dimensions: dict[str, str] = {}
+    for names in members.values():
+        states = [name for name in names if name.rpartition(".")[2] in ("h", "c")]
+        known = [name for name in names if name in ("u", "y")]
+        if states or known:
+            dimension = network_dimension((states or known)[0])
+        else:
+            dimension = f"{names[0]}_element"
+        # xarray takes a variable that is named like a dimension for its coordinate.
+        while dimension in widths:
+            dimension += "_element"
+        dimensions |= dict.fromkeys(names, dimension)
+    return dimensions
+
+
+def output_alias(diagram: BlockDiagram, widths: Mapping[str, int]) -> dict[str, str]:
+    """Return y as a second name of what drives the only sink, if no signal is called y."""
+    sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
+    if "y" in widths or len(sinks) != 1:
+        return {}
+    plug = sinks[0].inports[0]
+    return {"y": signal_name(plug.block, plug.port)}

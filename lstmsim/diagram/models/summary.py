@@ -1,0 +1,210 @@
+"""What a model is: its blocks, their parameters and the widths of their signals."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from lstmsim.base import DiagramError
+from lstmsim.diagram import host
+from lstmsim.diagram.models import expressions
+from lstmsim.diagram.models.catalogue import BLOCKS, SKIPPED
+from lstmsim.diagram.models.reading import load, read_entries
+
+
+@dataclass(frozen=True)
+class BlockSummary:
+    """One block: its name, type, what drives it, its parameters, and its signals' widths."""
+
+    name: str
+    kind: str
+    driven_by: tuple[str, ...]
+    parameters: dict[str, str]
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A model file, with or without a workspace; `table` and `text` are for a person.
+
+    Parameters
+    ----------
+    file : str
+        Its name.
+    blocks : tuple of BlockSummary
+        The blocks in the file's order.
+    needs : tuple of str
+        The workspace names that its expressions use.
+    Ts : float or None
+        Sample time in seconds, if there is a workspace.
+    n_parameters : int or None
+        Numbers in its gains and constants, if there is a workspace.
+    n_states : int or None
+        Numbers in its delays, if there is a workspace.
+    """
+
+    file: str
+    blocks: tuple[BlockSummary, ...]
+    needs: tuple[str, ...]
+    Ts: float | None
+    n_parameters: int | None
+    n_states: int | None
+
+    def to_json(self) -> str:
+        """Return the summary as JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    @property
+    def table(self) -> Table:
+        """The blocks as a Rich table."""
+        table = Table(title=self.file, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("block", "type", "driven by", "parameters"):
+            table.add_column(heading)
+        if self.Ts is not None:
+            table.add_column("width", justify="right")
+        for block in self.blocks:
+            parameters = ", ".join(
+                f"{k} = {v.removeprefix('=')}" for k, v in block.parameters.items()
+            )
+            cells = [block.name, block.kind, ", ".join(block.driven_by), parameters]
+            if self.Ts is not None:
+                cells.append(", ".join(map(str, block.widths)))
+            table.add_row(*(escape(cell) for cell in cells))
+        return table
+
+    @property
+    def text(self) -> str:
+        """The figures in a few lines."""
+        counts = Counter(block.kind for block in self.blocks)
+        kinds = ", ".join(f"{n} {kind}" for kind, n in counts.most_common())
+        lines = [f"{len(self.blocks)} blocks: {kinds}"]
+        if self.needs:
+            lines.append(f"names of the workspace that it uses: {' '.join(self.needs)}")
+        if self.Ts is None:
+            lines.append("give --workspace to see sizes, parameters and the sample time")
+        else:
+            lines.append(
+                f"sample time {self.Ts:g} s, {self.n_states} states, "
+                f"{self.n_parameters} parameters in gains and constants"
+            )
+        return "\n".join(lines)
+
+
+def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> ModelSummary:
+    """Return what a model file is.
+
+    Parameters
+    ----------
+    path : path
+        A `.bd` file.
+    workspace : mapping, optional
+        Its arrays; without them the expressions are shown, and no sizes.
+
+    Raises
+    ------
+    LstmsimError
+        As `load`.
+    """
+    file, entries, drivers = read_entries(path)
+    blocks = [entry for entry in entries if entry.kind not in SKIPPED]
+    needs = sorted(
+        {name for e in blocks for tree in e.trees.values() for name in expressions.names(tree)}
+        - {"clock"}
+    )
+    clocked = any(p.kind == "clock" for e in blocks for p in BLOCKS[e.kind].values())
+    widths: dict[str, int] = {}
+    Ts = n_parameters = n_states = None
+    if workspace is not None:
+        diagram = load(file, workspace)
+        widths = host.check_signals(diagram)
+        used = host.clocks(diagram)
+        Ts = float(used[0].T) if used else None
+        gains = [b for b in diagram.blocklist if b.type in ("matrixgain", "gain")]
+        constants = [b for b in diagram.blocklist if b.type == "constant"]
+        n_parameters = sum(np.size(b.K) for b in gains) + sum(np.size(b.value) for b in constants)
+        n_states = sum(b.ndstates for b in diagram.blocklist if b.type in ("unitdelay", "zoh"))
+    owner = {s: (e, port) for e in blocks for port, s in enumerate(e.outputs)}
+
+    def name_of(socket: int) -> str:
+        entry, port = owner[socket]
+        return entry.title if len(entry.outputs) == 1 else f"{entry.title}[{port}]"
+
+    return ModelSummary(
+        file=file.name,
+        blocks=tuple(
+            BlockSummary(
+                entry.title,
+                entry.kind,
+                tuple(name_of(drivers[socket]) for socket in entry.inputs),
+                {k: _short(v) for k, v in entry.parameters.items() if k != "clock"},
+                tuple(widths[name_of(s)] for s in entry.outputs if widths),
+            )
+            for entry in blocks
+        ),
+        needs=(*needs, *(["Ts"] if clocked else [])),
+        Ts=Ts,
+        n_parameters=n_parameters,
+        n_states=n_states,
+    )
+
+
+def wires(path: str | Path) -> nx.MultiDiGraph:
+    """Return a model file's blocks and wires as a graph, which needs no workspace.
+
+    Parameters
+    ----------
+    path : path
+        A `.bd` file, or the name of a model that comes with the package.
+
+    Returns
+    -------
+    networkx.MultiDiGraph
+        As `host.wire_graph` of the loaded diagram; connectors are followed through.
+
+    Raises
+    ------
+    DiagramError
+        If two blocks have the same title.
+    FileAccessError, ModelFileError, ExpressionError
+        As `load`, for what the file alone can show to be wrong.
+    """
+    _, entries, drivers = read_entries(path)
+    graph = nx.MultiDiGraph()
+    owner: dict[int, tuple[str, int]] = {}
+    for entry in entries:
+        if entry.kind in SKIPPED:
+            continue
+        if entry.title in graph:
+            raise DiagramError(
+                "two blocks have the same title",
+                where=entry.where,
+                given=repr(entry.title),
+                expected="titles that differ",
+                mend="rename one of them",
+            )
+        owner |= {socket: (entry.title, port) for port, socket in enumerate(entry.outputs)}
+        text = {**entry.parameters, **dict.fromkeys(entry.trees, "")}.get(
+            {"SUM": "signs", "GAIN": "K"}.get(entry.kind, ""), ""
+        )
+        ports = (len(entry.inputs), len(entry.outputs))
+        host.add_block(graph, entry.title, entry.kind, ports, pos=entry.pos, text=text)
+    for entry in entries:
+        for into, socket in enumerate(entry.inputs if entry.kind not in SKIPPED else ()):
+            start, out = owner[drivers[socket]]
+            graph.add_edge(start, entry.title, out=out, into=into)
+    return graph
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"array of shape {np.shape(value)}"

@@ -1,0 +1,1 @@
+"""Wiring: definitions become blocks in a bdsim diagram, one file a kind of layer."""

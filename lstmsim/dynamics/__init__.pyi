@@ -1,0 +1,17 @@
+from .exponents.report import LyapunovSpectrum as LyapunovSpectrum
+from .exponents.spectrum import lyapunov as lyapunov
+from .feedback.report import Loop as Loop
+from .feedback.report import LoopGroup as LoopGroup
+from .feedback.report import LoopReport as LoopReport
+from .feedback.search import flat as flat
+from .feedback.search import loops as loops
+from .feedback.search import loops_of_wires as loops_of_wires
+from .gains.flow import gradient_flow as gradient_flow
+from .gains.loops import loop_gains as loop_gains
+from .linearization.fixed import fixed_points as fixed_points
+from .linearization.fixedreport import FixedPoints as FixedPoints
+from .linearization.linearized import linearize as linearize
+from .linearization.points import Sample as Sample
+from .linearization.points import input_sample as input_sample
+from .linearization.step import Step as Step
+from .linearization.step import step_of as step_of

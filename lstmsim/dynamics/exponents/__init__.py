@@ -1,0 +1,1 @@
+"""Lyapunov exponents: how fast nearby runs part, or meet."""

@@ -1,0 +1,233 @@
+"""The spectrum by QR factorizations along a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim.base import (
+    DiagramError,
+    FloatArray,
+    InvalidValueError,
+    NonFiniteSignalError,
+    ShapeError,
+    real_array,
+)
+from lstmsim.blocks import checked_count
+from lstmsim.diagram import binding
+from lstmsim.dynamics.exponents.frames import Frame, factored
+from lstmsim.dynamics.exponents.report import LyapunovSpectrum
+from lstmsim.dynamics.linearization.compose import state_matrix
+from lstmsim.dynamics.linearization.points import input_sample
+from lstmsim.dynamics.linearization.step import Step, evaluate, step_of
+from lstmsim.engine import compile
+
+DEFAULT_SAMPLES = 100_000
+#: Running estimates, and batches whose means give the standard error.
+_POINTS, _BATCHES = 500, 20
+#: Numbers held at a time, in signals and Jacobians.
+_HELD = 2**22
+
+
+def lyapunov(
+    diagram: BlockDiagram,
+    u: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
+    samples: int | None = None,
+    *,
+    state: binding.State | None = None,
+    discard: int = 1000,
+) -> LyapunovSpectrum:
+    """Return all Lyapunov exponents of a diagram.
+
+    λ₁ ≥ … ≥ λₙ are the mean logarithmic rates at which small changes of the n states grow along a
+    run: with A(k) the exact Jacobian of sample k, A(k) Q(k−1) = Q(k) R(k), and
+    λⱼ = mean ln |Rⱼⱼ(k)|.
+
+    Parameters
+    ----------
+    diagram : BlockDiagram
+        With at least one delay, of blocks that `compile` takes.
+    u : array_like of shape (Ni,) or (T, Ni), or mapping of such, optional
+        A constant input, or one over time; by source name if there are several.  Zero if not
+        given, whatever values the sources have: the autonomous system.
+    samples : int, optional
+        How many samples to average over: 100,000, or all of an input over time.
+    state : Dataset or mapping, optional
+        Where to begin, as for `simulate`.
+    discard : int, optional
+        How many samples to run before: the run comes to its attractor, and Q turns to the
+        directions of the exponents.
+
+    Returns
+    -------
+    LyapunovSpectrum
+        The exponents per sample and per second, their standard errors, running estimates and
+        the Kaplan-Yorke dimension; ``str(report)`` is a table.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError, ShapeError
+        If an argument does not fit.
+    DiagramError
+        If the diagram does not compile, or has no delay.
+    NonFiniteSignalError
+        If the run overflows.
+
+    Examples
+    --------
+    >>> import lstmsim as ls
+    >>> diagram = ls.build(ls.published.chaotic_lstm())
+    >>> spectrum = ls.lyapunov(diagram, samples=5000)
+    >>> spectrum.chaotic, len(spectrum.exponents)
+    (True, 4)
+
+    Notes
+    -----
+    A direction that a Jacobian maps to zero has the exponent −∞.  So has one whose factor at
+    some sample is below rounding, which double precision does not tell from it.  Where a slope
+    jumps (a ReLU at 0), the one that the gradient takes is taken, as in `linearize`.
+
+    References
+    ----------
+    G. Benettin et al., Meccanica 15, 1980; J.-P. Eckmann and D. Ruelle, Rev. Mod. Phys. 57, 1985.
+    """
+    step = step_of(diagram)
+    if not step.states:
+        raise DiagramError(
+            "a diagram without delays has no states, and so no Lyapunov exponents",
+            where="lyapunov",
+            given="no UNITDELAY or ZOH",
+            expected="at least one delay",
+        )
+    discard = checked_count(discard, "discard", 0, "lyapunov")
+    if samples is not None:
+        samples = checked_count(samples, "samples", 1, "lyapunov")
+    inputs, samples = _inputs(step, u, samples, discard)
+    n = sum(step.states.values())
+    size = max(64, min(8192, _HELD // (n * n + sum(step.widths.values()))))
+    frame = Frame.random(n)
+    points = min(_POINTS, samples)
+    sums, counts = np.zeros((points, n)), np.zeros(points)
+    for first, matrices in _along(diagram, step, inputs, state, (discard, samples), size):
+        if first == discard:
+            frame = Frame.of(frame.columns)
+        logs, frame = factored(matrices, frame)
+        if first >= discard:
+            bins = (np.arange(first, first + len(logs)) - discard) * points // samples
+            np.add.at(sums, bins, logs)
+            np.add.at(counts, bins, 1)
+    return _spectrum(sums, counts, discard, step.graph.Ts)
+
+
+def _inputs(
+    step: Step, u: Any, samples: int | None, discard: int
+) -> tuple[dict[str, FloatArray], int]:
+    """Return every source's samples, (1, width) if constant, and how many to average over."""
+    sources = step.graph.sources
+    given = dict(u) if isinstance(u, Mapping) else {} if u is None else dict.fromkeys(sources, u)
+    arrays = {name: real_array(v, "u", f"the input of {name!r}") for name, v in given.items()}
+    over_time = {name: array for name, array in arrays.items() if array.ndim == 2}
+    if not over_time or (not isinstance(u, Mapping) and len(sources) != 1):
+        constant = input_sample(step, u)
+        return {n: v[None, :] for n, v in constant.items()}, samples or DEFAULT_SAMPLES
+    # Of the inputs over time the first sample says whether there is such a source.
+    first = {
+        n: array[0] if array.ndim == 2 and len(array) else array for n, array in arrays.items()
+    }
+    rows = {name: value[None, :] for name, value in input_sample(step, first).items()} | over_time
+    lengths = {len(rows[name]) for name in over_time}
+    if len(lengths) > 1:
+        raise ShapeError(
+            "the inputs have different numbers of samples",
+            where="lyapunov",
+            given=", ".join(f"{name}: {len(rows[name])}" for name in over_time),
+            expected="inputs of one length",
+        )
+    left = lengths.pop() - discard
+    if left < (samples or 1):
+        raise InvalidValueError(
+            "the input is too short",
+            where="lyapunov",
+            given=f"{left + discard} samples of u",
+            expected=f"discard + samples = {discard} + {samples or 1} or more",
+            mend="give a longer input, or a smaller discard= or samples=",
+        )
+    return rows, samples or left
+
+
+def _along(
+    diagram: BlockDiagram,
+    step: Step,
+    inputs: Mapping[str, FloatArray],
+    state: binding.State | None,
+    lengths: tuple[int, int],
+    size: int,
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yield the number of a chunk's first sample, and the Jacobians of its samples.
+
+    A chunk ends where the first of the two lengths does.
+    """
+    compiled = compile(diagram)
+    names = list(step.states)
+    discard, total = lengths[0], sum(lengths)
+    for first in [*range(0, discard, size), *range(discard, total, size)]:
+        number = min(size, (discard if first < discard else total) - first)
+        u = {
+            name: np.broadcast_to(rows, (number, rows.shape[1]))
+            if len(rows) == 1
+            else rows[first : first + number]
+            for name, rows in inputs.items()
+        }
+        try:
+            run = compiled.run(u or None, state=state, signals=names, samples=number)
+        except NonFiniteSignalError as error:
+            # The run counts the samples of this chunk.
+            at = str(error).split("where:")[-1].splitlines()[0].strip()
+            signal, _, sample = at.rpartition(", sample ")
+            raise NonFiniteSignalError(
+                "the run does not stay finite",
+                where=f"lyapunov, {signal}, sample {first + int(sample)}",
+                given="a number that is too large",
+                expected="finite signals",
+                mend="a smaller input or smaller weights keep it finite",
+            ) from None
+        state = {name: run[f"{name}_final"].values for name in names}
+        signals = evaluate(step, u | {name: run[name].values for name in names})
+        yield first, state_matrix(step, signals, number)
+
+
+def _spectrum(sums: FloatArray, counts: FloatArray, discarded: int, Ts: float) -> LyapunovSpectrum:
+    samples = int(counts.sum())
+    exponents = sums.sum(axis=0) / samples
+    order = np.argsort(-exponents, kind="stable")
+    done = np.cumsum(counts)
+    running = np.cumsum(sums, axis=0)[:, order] / done[:, None]
+    error = np.full(len(exponents), math.nan)
+    if len(counts) >= _BATCHES:
+        groups = np.array_split(np.arange(len(counts)), _BATCHES)
+        means = np.array([sums[g].sum(axis=0) / counts[g].sum() for g in groups])[:, order]
+        finite = np.isfinite(means).all(axis=0)
+        error[finite] = means[:, finite].std(axis=0, ddof=1) / math.sqrt(_BATCHES)
+    return LyapunovSpectrum(
+        exponents=exponents[order],
+        standard_error=error,
+        running=xr.DataArray(
+            running,
+            dims=("time", "exponent"),
+            coords={
+                "time": ("time", done * Ts, {"units": "s", "long_name": "averaged time"}),
+                "exponent": np.arange(1, len(exponents) + 1),
+            },
+            name="running",
+            attrs={"long_name": "Lyapunov exponent per sample", "Ts": Ts},
+        ),
+        samples=samples,
+        discarded=discarded,
+        Ts=Ts,
+    )

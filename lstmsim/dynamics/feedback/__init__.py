@@ -1,0 +1,1 @@
+"""Feedback loops of a diagram."""

@@ -1,0 +1,227 @@
+"""What a search for feedback loops gives: loops, their groups, and the report on them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import networkx as nx
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from lstmsim.base import as_json, as_text, count
+
+#: Rows that a table shows of one group, groups that it shows, and names that it shows of many.
+_ROWS, _GROUPS, _NAMES = 10, 20, 20
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One wire: from a block's output port to a block's input port."""
+
+    start: str
+    out: int
+    end: str
+    into: int
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One elementary loop: a circuit of wires that comes to no block twice.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the report, from 1.
+    blocks : tuple of str
+        The blocks in the order of the signal's flow, from the first of the delays on.
+    wires : tuple of Wire
+        Wire k leads from block k to the next one, the last one back to the first.
+    delays : tuple of str
+        The delays that it passes, in the order of the flow.
+    """
+
+    number: int
+    blocks: tuple[str, ...]
+    wires: tuple[Wire, ...]
+    delays: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " → ".join((*_some(self.blocks, _NAMES), self.blocks[0]))
+
+
+@dataclass(frozen=True)
+class LoopGroup:
+    """The loops that pass the same delays.
+
+    Parameters
+    ----------
+    number : int
+        Its place in the report, from 1.
+    delays : tuple of str
+        The delays, in the diagram's order.
+    loops : tuple of Loop
+        The loops that pass all of these delays and no others.
+    inside, around : tuple of int
+        The numbers of the groups whose forward paths hold this one's, and of those whose
+        forward paths are a part of this one's.
+    """
+
+    number: int
+    delays: tuple[str, ...]
+    loops: tuple[Loop, ...]
+    inside: tuple[int, ...] = ()
+    around: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The delays, as they are written in tables: of many the first and the last ones."""
+        return " + ".join(_some(self.delays, 8))
+
+    @property
+    def role(self) -> str:
+        """What it is to the other groups: inner, outer, or, apart from them, single."""
+        return "inner" if self.inside else "outer" if self.around else "single"
+
+    @property
+    def blocks(self) -> frozenset[str]:
+        """All blocks that one of its loops passes."""
+        return frozenset(name for loop in self.loops for name in loop.blocks)
+
+
+@dataclass(frozen=True)
+class LoopReport:
+    """The result of `loops`; ``str(report)`` is a table that a person reads.
+
+    Parameters
+    ----------
+    groups : tuple of LoopGroup
+        The loops by the delays that they pass, inner groups before those around them.
+    complete : bool
+        Whether these are all loops.
+    stopped : str
+        Why it is not complete; empty if it is.
+    graph : networkx.MultiDiGraph
+        The blocks, with the attributes `kind`, `nin`, `nout`, `delay`, `source` and `sink`, and
+        one edge a wire, with the ports `out` and `into`.  It cannot be changed.
+    """
+
+    groups: tuple[LoopGroup, ...]
+    complete: bool
+    stopped: str
+    graph: nx.MultiDiGraph = field(repr=False, compare=False)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """All loops, in the order of their numbers."""
+        return tuple(loop for group in self.groups for loop in group.loops)
+
+    @property
+    def inner(self) -> tuple[LoopGroup, ...]:
+        """The groups that lie inside another one."""
+        return self._with("inner")
+
+    @property
+    def outer(self) -> tuple[LoopGroup, ...]:
+        """The groups that lie around others, and inside none."""
+        return self._with("outer")
+
+    @property
+    def single(self) -> tuple[LoopGroup, ...]:
+        """The groups that lie neither inside nor around another one."""
+        return self._with("single")
+
+    def _with(self, role: str) -> tuple[LoopGroup, ...]:
+        return tuple(group for group in self.groups if group.role == role)
+
+    @property
+    def delays(self) -> tuple[str, ...]:
+        """All delays of the diagram, in a loop or not."""
+        return tuple(name for name, delay in self.graph.nodes(data="delay") if delay)
+
+    @property
+    def summary(self) -> str:
+        """What there is, in a few sentences."""
+        if not self.groups:
+            has = f"has {count(len(self.delays), 'delay')}" if self.delays else "has no delays"
+            return f"The diagram {has} and no feedback loops."
+        found = len(self.loops)
+        listed = count(found, "feedback loop")
+        lines = [f"{listed}:" if self.complete else f"More than {listed}, of which are listed:"]
+        for group in self.groups[:_GROUPS]:
+            role = "" if group.role == "single" else f"{group.role} "
+            within = [self.groups[n - 1].name for n in group.inside]
+            inside = f", inside that through {within[0]}" if len(within) == 1 else ""
+            lines.append(f"  {count(len(group.loops), f'{role}loop')} through {group.name}{inside}")
+        lines += _rest(len(self.groups) - _GROUPS, "more group", "  and ")
+        if not self.complete:
+            lines.append(f"There are more: too many loops to list, {self.stopped}.")
+        return "\n".join(lines)
+
+    @property
+    def table(self) -> Table:
+        """The loops as a Rich table, group by group; the first ones where there are many."""
+        table = Table(
+            title="feedback loops",
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+        )
+        table.add_column("loop", justify="right", no_wrap=True)
+        table.add_column("delays")
+        table.add_column("role", no_wrap=True)
+        table.add_column("blocks")
+        for group in self.groups[:_GROUPS]:
+            for loop, way in zip(group.loops[:_ROWS], _ways(group.loops[:_ROWS]), strict=True):
+                table.add_row(str(loop.number), escape(group.name), group.role, escape(way))
+            for rest in _rest(len(group.loops) - _ROWS, "more loop", "… and "):
+                table.add_row("", escape(group.name), group.role, rest)
+        for rest in _rest(len(self.groups) - _GROUPS, "more group", "… and "):
+            table.add_row("", "", "", rest)
+        return table
+
+    def __str__(self) -> str:
+        return as_text(self.table, self.summary) if self.groups else self.summary
+
+    def to_json(self) -> str:
+        """Return the report as JSON, all loops that were found in it."""
+        content = {
+            "summary": self.summary,
+            "complete": self.complete,
+            "stopped": self.stopped,
+            "delays": self.delays,
+            "groups": [
+                {"name": group.name, "role": group.role} | asdict(group) for group in self.groups
+            ],
+        }
+        return as_json(content)
+
+
+def _ways(loops: tuple[Loop, ...]) -> list[str]:
+    """Return each loop's blocks, with the ports where another one passes the same blocks."""
+    ways = []
+    for loop in loops:
+        alike = [other for other in loops if other.blocks == loop.blocks]
+        names = list(loop.blocks)
+        for k, wire in enumerate(loop.wires):
+            following = (k + 1) % len(names)
+            if len({other.wires[k].out for other in alike}) > 1:
+                names[k] += f" (out {wire.out})"
+            if len({other.wires[k].into for other in alike}) > 1:
+                names[following] += f" (in {wire.into})"
+        ways.append(" → ".join((*_some(tuple(names), _NAMES), loop.blocks[0])))
+    return ways
+
+
+def _some(names: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """Return the first and the last of many names, and how many there are between them."""
+    if len(names) <= most:
+        return names
+    ends = most // 2
+    return (*names[:ends], f"({len(names) - 2 * ends:,} more)", *names[-ends:])
+
+
+def _rest(number: int, what: str, before: str) -> list[str]:
+    return [f"{before}{count(number, what)}"] if number > 0 else []

@@ -1,0 +1,232 @@
+"""Every circuit of a diagram's wires, by the delays that it passes."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import networkx as nx
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim.base import InvalidTypeError, InvalidValueError, count
+from lstmsim.diagram import host
+from lstmsim.dynamics.feedback.report import Loop, LoopGroup, LoopReport, Wire
+
+#: Wires of all listed loops together: more would take gigabytes.
+_WIRES = 500_000
+
+
+def loops(diagram: BlockDiagram, *, limit: int = 1000, seconds: float = 10.0) -> LoopReport:
+    """Find the feedback loops of a diagram: its elementary circuits, by the delays they pass.
+
+    An LSTM layer has one inner loop, through the cell state, and four outer ones through the
+    hidden state, one a gate.
+
+    Parameters
+    ----------
+    diagram : BlockDiagram
+        Any diagram; only its wires are looked at.
+    limit : int, optional
+        How many loops to list: their number can grow exponentially with that of the blocks.
+    seconds : float, optional
+        When to stop looking, in seconds.
+
+    Returns
+    -------
+    LoopReport
+        ``report.groups``, ``report.inner``, ``report.outer``, ``report.graph``,
+        ``report.table``; ``str(report)`` prints them.
+
+    Raises
+    ------
+    AlgebraicLoopError
+        If there is a loop without a delay in it.
+    DiagramError
+        If the diagram has subsystems, and cannot be compiled.
+    InvalidTypeError, InvalidValueError
+        If it is not a diagram, or the limit is not at least 1.
+
+    Examples
+    --------
+    >>> import lstmsim as ls
+    >>> network, u = ls.published.layer_example()
+    >>> report = ls.loops(ls.build(network))
+    >>> print(report.summary)
+    5 feedback loops:
+      1 inner loop through c_prev, inside that through h_prev
+      4 outer loops through h_prev
+    >>> print(report.inner[0].loops[0])
+    c_prev → fc → c → c_prev
+
+    Notes
+    -----
+    A loop comes to no block twice.  Two wires between the same two blocks are different paths,
+    as their ports compute different things: through HADAMARD(x, x) lead two loops.
+
+    A group is *inside* another one if its forward path is a part of the other's.  A forward
+    path is what of the loops' blocks a source reaches before it passes a delay that lies in a
+    loop; without any source, all blocks but the delays.  So the roles follow from the wires
+    alone.
+
+    Every state without feedthrough counts as a delay, an integrator's too.
+
+    References
+    ----------
+    D. B. Johnson, Finding all the elementary circuits of a directed graph, SIAM J. Comput. 4
+    (1975) 77-84.
+    """
+    if not isinstance(diagram, BlockDiagram):
+        raise InvalidTypeError(
+            "loops needs a diagram",
+            where="loops",
+            given=type(diagram).__name__,
+            expected="a bdsim BlockDiagram",
+            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
+        )
+    return loops_of_wires(flat(diagram), limit, seconds)
+
+
+def flat(diagram: BlockDiagram) -> nx.MultiDiGraph:
+    """Return the graph of a diagram's wires, the blocks of its subsystems in their place.
+
+    Raises
+    ------
+    DiagramError
+        If it has subsystems, and cannot be compiled.
+    """
+    if any(block.blockclass == "subsystem" for block in diagram.blocklist):
+        host.compile_diagram(diagram)  # that is what dissolves them
+    return host.wire_graph(diagram)
+
+
+def loops_of_wires(graph: nx.MultiDiGraph, limit: int = 1000, seconds: float = 10.0) -> LoopReport:
+    """Return the report on a graph of wires, as `host.wire_graph` makes it.
+
+    Raises
+    ------
+    AlgebraicLoopError
+        If there is a loop without a delay in it.
+    InvalidValueError
+        If the limit is not at least 1, or the time is not positive.
+    """
+    whole = isinstance(limit, int) and not isinstance(limit, bool)
+    if not whole or limit < 1 or not seconds > 0:
+        raise InvalidValueError(
+            "the limits of a search for loops are not positive",
+            where="loops",
+            given=f"limit={limit!r}, seconds={seconds!r}",
+            expected="a whole number of loops ≥ 1, and seconds > 0",
+        )
+    host.check_loops(graph)
+    graph = nx.freeze(graph)
+    found: list[tuple[Wire, ...]] = []
+    stopped, steps, deadline = "", 0, time.monotonic() + seconds
+    for circuit in _circuits(graph):
+        if len(found) == limit:
+            stopped = f"the limit is {count(limit, 'loop')}"
+        elif found and time.monotonic() > deadline:
+            stopped = f"the search was stopped after {seconds:g} s"
+        elif found and steps + len(circuit) > _WIRES:
+            stopped = f"those listed pass {count(steps, 'wire')}"
+        if stopped:
+            break
+        found.append(circuit)
+        steps += len(circuit)
+    return LoopReport(_grouped(graph, found), not stopped, stopped, graph)
+
+
+def _circuits(graph: nx.MultiDiGraph) -> Iterator[tuple[Wire, ...]]:
+    """Yield the elementary circuits of the wires, from all parts of the diagram in turn."""
+    names = list(graph)
+    numbers = {name: k for k, name in enumerate(names)}
+    wires: dict[tuple[int, int], list[Wire]] = {}
+    for start, end, ports in graph.edges(data=True):
+        wire = Wire(start, ports["out"], end, ports["into"])
+        wires.setdefault((numbers[start], numbers[end]), []).append(wire)
+    # Numbers, whose order in sets is the same in every process.
+    plain = nx.DiGraph(wires.keys())
+    parts = [nx.DiGraph(plain.subgraph(c)) for c in nx.strongly_connected_components(plain)]
+    running = [_of_part(part, wires) for part in parts if part.size()]
+    while running:
+        for part in list(running):
+            circuit = next(part, None)
+            if circuit is None:
+                running.remove(part)
+            else:
+                yield circuit
+
+
+def _of_part(
+    part: nx.DiGraph, wires: dict[tuple[int, int], list[Wire]]
+) -> Iterator[tuple[Wire, ...]]:
+    for nodes in nx.simple_cycles(part):
+        steps = zip(nodes, nodes[1:] + nodes[:1], strict=True)
+        yield from itertools.product(*(wires[step] for step in steps))
+
+
+def _grouped(graph: nx.MultiDiGraph, found: list[tuple[Wire, ...]]) -> tuple[LoopGroup, ...]:
+    """Return circuits as loops in groups, in an order that only the diagram decides."""
+    place = {name: k for k, name in enumerate(graph)}
+    delays = dict(graph.nodes(data="delay"))
+    groups: dict[tuple[str, ...], list[tuple[Wire, ...]]] = {}
+    for wires in found:
+        passed = tuple(sorted((w.start for w in wires if delays[w.start]), key=place.__getitem__))
+        first = next(k for k, wire in enumerate(wires) if wire.start == passed[0])
+        groups.setdefault(passed, []).append((*wires[first:], *wires[:first]))
+    inside, around = _nesting(graph, groups)
+    # Around more of the others comes later.
+    order = sorted(groups, key=lambda p: (len(around[p]), [place[name] for name in p]))
+    number_of = {passed: n for n, passed in enumerate(order, start=1)}
+    numbers, made = itertools.count(1), []
+    for passed in order:
+        in_order = sorted(
+            groups[passed],
+            key=lambda wires: (len(wires), [(place[w.end], w.into, w.out) for w in wires]),
+        )
+        listed = tuple(
+            Loop(
+                next(numbers),
+                tuple(w.start for w in wires),
+                wires,
+                tuple(w.start for w in wires if delays[w.start]),
+            )
+            for wires in in_order
+        )
+        others = (
+            tuple(sorted(number_of[other] for other in side[passed])) for side in (inside, around)
+        )
+        made.append(LoopGroup(number_of[passed], passed, listed, *others))
+    return tuple(made)
+
+
+_Delays = tuple[str, ...]
+
+
+def _nesting(
+    graph: nx.MultiDiGraph, groups: dict[_Delays, list[tuple[Wire, ...]]]
+) -> tuple[dict[_Delays, list[_Delays]], dict[_Delays, list[_Delays]]]:
+    """Return for every group those that it is inside of, and those that it is around."""
+    blocks = {
+        passed: {wire.start for wires in circuits for wire in wires}
+        for passed, circuits in groups.items()
+    }
+    looped = set().union(*blocks.values())
+    open_graph = graph.subgraph(
+        [n for n in graph if n not in looped or not graph.nodes[n]["delay"]]
+    )
+    sources = [name for name, source in open_graph.nodes(data="source") if source]
+    reached = set(sources or open_graph)
+    for layer in nx.bfs_layers(open_graph, sources) if sources else ():
+        reached.update(layer)
+    # Bits, as there may be many pairs of groups.
+    bit = {name: 1 << k for k, name in enumerate(sorted(looped & reached))}
+    forward = {p: sum(bit.get(name, 0) for name in names) for p, names in blocks.items()}
+    inside: dict[_Delays, list[_Delays]] = {passed: [] for passed in groups}
+    around: dict[_Delays, list[_Delays]] = {passed: [] for passed in groups}
+    for a, b in itertools.permutations(groups, 2):
+        mine, theirs = forward[a], forward[b]
+        if mine and mine != theirs and mine & theirs == mine:
+            inside[a].append(b)
+            around[b].append(a)
+    return inside, around

@@ -1,0 +1,143 @@
+"""One sample of a diagram: everything as a function of what its delays and sources put out.
+
+A delay puts out its state, so that within a sample nothing waits for another sample: all
+samples of a run are computed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim.base import DiagramError, InvalidTypeError
+from lstmsim.engine import Graph, Node, lower, make_schedule, parameters, settings_of
+
+Array = npt.NDArray[Any]
+#: Arrays of shape (samples, width), or (1, width) where they are the same at every sample.
+Signals = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a diagram computes at one sample.
+
+    Parameters
+    ----------
+    graph : Graph
+        The diagram's operations.
+    nodes : tuple of Node
+        All but the delays, in the order of computation.
+    settings : dict
+        What each node's operation is called with, by signal name.
+    """
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    settings: dict[str, dict[str, Any]]
+
+    @property
+    def states(self) -> dict[str, int]:
+        """The delays: widths by name."""
+        return {name: node.width for name, node in self.graph.delays.items()}
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """The signals that drive the sinks, each once: widths by name."""
+        widths = self.widths
+        return {name: widths[name] for name in self.graph.outputs}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The width of every signal by name."""
+        return self.graph.widths
+
+    def driver(self, delay: str) -> str:
+        """Return the signal that a delay stores."""
+        return self.graph.nodes[delay].inputs[0]
+
+
+def step_of(diagram: BlockDiagram) -> Step:
+    """Return what a diagram computes at one sample, with its parameters as they are now.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is no diagram.
+    DiagramError
+        If a block does not lower to operations, or there is not exactly one clock.
+    """
+    if not isinstance(diagram, BlockDiagram):
+        raise InvalidTypeError(
+            "this is not a block diagram",
+            given=type(diagram).__name__,
+            expected="a bdsim.BlockDiagram",
+            mend="make one with build(network) or load(model, workspace)",
+        )
+    graph = _lowered(diagram)
+    ordered = tuple(
+        node
+        for stage in make_schedule(graph).stages
+        for node in stage.nodes
+        if node.op.name != "delay"
+    )
+    arrays = parameters(diagram.blocklist)
+    return Step(graph, ordered, {node.name: settings_of(node, arrays) for node in ordered})
+
+
+def _lowered(diagram: BlockDiagram) -> Graph:
+    try:
+        return lower(diagram)
+    except DiagramError as error:
+        kept = [line for line in str(error).splitlines() if 'engine="bdsim"' not in line]
+        if len(kept) == len(str(error).splitlines()):
+            raise
+        # Another engine is of no help here.
+        raise DiagramError(
+            "\n".join(kept),
+            mend="wire what is to be linearized of these blocks, on one clock; a source that is "
+            "a function of time can be a FROMWORKSPACE with its samples",
+        ) from None
+
+
+def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
+    """Return every signal at all samples at once.
+
+    Parameters
+    ----------
+    step : Step
+        What to compute.
+    known : mapping of ndarray of shape (samples, width)
+        What the delays and the sources put out.
+
+    Returns
+    -------
+    dict of ndarray
+        By signal name; what does not change has one sample.
+    """
+    signals: Signals = dict(known)
+    with np.errstate(all="ignore"):  # what is not finite is the caller's to look at
+        for node in step.nodes:
+            inputs = tuple(signals[name] for name in node.inputs)
+            if len({len(u) for u in inputs}) > 1:
+                samples = max(map(len, inputs))
+                inputs = tuple(np.broadcast_to(u, (samples, u.shape[1])) for u in inputs)
+            value = node.op.forward(inputs, step.settings[node.name])
+            signals[node.name] = np.broadcast_to(value, (*np.shape(value)[:-1], node.width))
+            if signals[node.name].ndim == 1:
+                signals[node.name] = signals[node.name][None, :]
+    return signals
+
+
+def next_states(step: Step, known: Mapping[str, Array]) -> Signals:
+    """Return what the delays will put out one sample later."""
+    signals = evaluate(step, known)
+    samples = max((len(value) for value in known.values()), default=1)
+    return {
+        name: np.broadcast_to(signals[step.driver(name)], (samples, width))
+        for name, width in step.states.items()
+    }

@@ -1,0 +1,16 @@
+from .checking import CheckReport as CheckReport
+from .checking import check as check
+from .compiled import ENGINES as ENGINES
+from .compiled import Compiled as Compiled
+from .compiled import compile as compile
+from .graph import Graph as Graph
+from .graph import Node as Node
+from .graph import assign as assign
+from .graph import lower as lower
+from .graph import parameters as parameters
+from .interpreter import settings_of as settings_of
+from .kernels.cache import vectors_available as vectors_available
+from .objective import Objective as Objective
+from .objective import Place as Place
+from .schedule import make_schedule as make_schedule
+from .simulation import simulate as simulate

@@ -1,0 +1,101 @@
+"""One sample at a time, for a loop with a plant or with hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.base import seems_finite
+from lstmsim.engine.graph import Graph, Node
+from lstmsim.engine.kernels.forward import Tape
+from lstmsim.engine.kernels.packing import Store
+from lstmsim.engine.kernels.program import Program
+from lstmsim.engine.schedule import Schedule, Stage
+
+Array = npt.NDArray[Any]
+
+
+class _Sample:
+    """The arrays of one sample, and what computes it."""
+
+    def __init__(self, tape: Tape, graph: Graph) -> None:
+        self.calls = tape.calls
+        (self.input,) = (room[0] for room in tape.inputs.values())
+        self.states = tuple((n, place, place.shape) for n, place in tape.states.items())
+        outputs = [tape.signal(name)[0] for name in graph.outputs]
+        #: What is returned, and what was given.
+        self.numbers = (*outputs, *tape.last.values(), self.input, *tape.states.values())
+        end = sum(map(len, outputs))
+        self.y, self.finals = slice(0, end), []
+        for name, last in tape.last.items():
+            self.finals.append((name, slice(end, end + len(last))))
+            end += len(last)
+
+
+class Stepper:
+    """What `Compiled.step` calls: a whole diagram with one source as a single kernel.
+
+    Parameters
+    ----------
+    graph, schedule : Graph, Schedule
+        What is run.
+    store : Store
+        Its parameters.
+    form : str
+        The form of the kernels' vocabulary.
+    """
+
+    def __init__(self, graph: Graph, schedule: Schedule, store: Store, form: str) -> None:
+        self.graph = graph
+        dtype = store.values.dtype
+        self.program = Program(graph, _one_stage(graph, schedule), dtype, form, graph.outputs)
+        self.packed = self.program.pack(store)
+        self._count = len(graph.delays)
+        self._ready: list[_Sample] = []
+
+    def __call__(self, u: Array, state: Mapping[str, Any]) -> tuple[Array, dict[str, Array]] | None:
+        """Return the outputs and the next state, or None where there is more to say."""
+        try:
+            sample = self._ready.pop()  # one step, also among threads
+        except IndexError:
+            sample = _Sample(Tape(self.program, self.packed, 1, "outputs"), self.graph)
+        try:
+            return self._computed(sample, u, state)
+        finally:
+            self._ready.append(sample)
+
+    def _computed(
+        self, sample: _Sample, u: Array, state: Mapping[str, Any]
+    ) -> tuple[Array, dict[str, Array]] | None:
+        self.packed.refresh()
+        sample.input[:] = u
+        if len(state) != self._count:
+            return None
+        for name, place, shape in sample.states:
+            value = state.get(name)
+            if type(value) is not np.ndarray or value.shape != shape or value.dtype.kind != "f":
+                return None
+            place[:] = value
+        for kernel, arguments in sample.calls:
+            kernel(*arguments)
+        numbers = np.concatenate(sample.numbers)
+        if not seems_finite(numbers):
+            return None
+        return numbers[sample.y], {name: numbers[part] for name, part in sample.finals}
+
+
+def _one_stage(graph: Graph, schedule: Schedule) -> Schedule:
+    """Return the schedule of a single sample: one kernel computes all that is not constant.
+
+    What neither the outputs nor the states depend on is left out: it would have no place.
+    """
+    needed = graph.needed([*graph.outputs, *graph.delays])
+    nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]
+    parts: dict[str, list[Node]] = {"constant": [], "delay": [], "": []}
+    for node in nodes:
+        parts[node.op.name if node.op.name in parts else ""].append(node)
+    constants = Stage(False, tuple(parts["constant"]))
+    return Schedule((constants, Stage(True, (*parts["delay"], *parts[""]))))

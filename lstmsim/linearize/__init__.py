@@ -1,8 +1,0 @@
-"""Exact linearization: a diagram's Jacobians, composed block by block, and its fixed points.
-
-`step` computes all samples at once from what delays and sources put out; `jacobian` has the
-blocks' own Jacobians, from the operations' pullbacks; `compose` multiplies them along the diagram.
-"""
-
-from lstmsim.linearize.fixed import fixed_points as fixed_points
-from lstmsim.linearize.linearization import linearize as linearize

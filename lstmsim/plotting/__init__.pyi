@@ -1,0 +1,14 @@
+from .attractors import plot_attractor as plot_attractor
+from .attractors import plot_lyapunov as plot_lyapunov
+from .diagram.drawing import draw as draw
+from .diagram.drawing import plot_diagram as plot_diagram
+from .dynamics import plot_gradient_flow as plot_gradient_flow
+from .dynamics import plot_loop_gains as plot_loop_gains
+from .poles import plot_poles as plot_poles
+from .signals import plot as plot
+from .signals import plot_difference as plot_difference
+from .style import COLOURS as COLOURS
+from .style import PICTURE_ENDINGS as PICTURE_ENDINGS
+from .style import STYLE as STYLE
+from .style import save_plot as save_plot
+from .training import plot_history as plot_history

@@ -1,0 +1,1 @@
+"""The drawing of a block diagram: blocks placed, wires routed, symbols drawn."""

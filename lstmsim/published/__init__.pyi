@@ -1,0 +1,9 @@
+from . import layer as layer
+from . import system as system
+from . import training as training
+from .chaos import chaotic_lstm as chaotic_lstm
+from .layer import LAYER_OUTPUT as LAYER_OUTPUT
+from .layer import layer_example as layer_example
+from .layer import layer_workspace as layer_workspace
+from .random import MatlabRandom as MatlabRandom
+from .system import published_system as published_system

@@ -1,0 +1,12 @@
+from .analysis.run import analyze as analyze
+from .analysis.writing import save_analysis as save_analysis
+from .analysis.writing import write_files as write_files
+from .bench.figure import plot_growth as plot_growth
+from .bench.process import run_bench as run_bench
+from .bench.settings import chosen as chosen
+from .demo import run_demo as run_demo
+from .demo import save_demo as save_demo
+from .study.report import save_study as save_study
+from .study.run import run_study as run_study
+from .study.settings import FULL as FULL
+from .study.settings import QUICK as QUICK

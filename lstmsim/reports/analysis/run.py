@@ -1,0 +1,124 @@
+"""The analysis: a run, and every reading of the diagram along it and beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy.typing as npt
+from bdsim.blockdiagram import BlockDiagram
+
+from lstmsim.base import DiagramError, InvalidTypeError, NonFiniteSignalError
+from lstmsim.dynamics import Sample, Step, step_of
+from lstmsim.networks import Network
+from lstmsim.reports.analysis import parts
+from lstmsim.reports.analysis.attempts import Attempts, Given, reason
+from lstmsim.reports.analysis.inputs import held_input, over_time
+from lstmsim.reports.analysis.report import Analysis
+
+
+def analyze(
+    diagram: BlockDiagram,
+    u: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
+    *,
+    samples: int | None = None,
+    network: Network | Mapping[str, npt.ArrayLike] | None = None,
+    input_bound: npt.ArrayLike | None = None,
+    held: str | Sample = "mean",
+    progress: Callable[[str], None] | None = None,
+) -> Analysis:
+    """Run a diagram, and find out all that this package knows to ask of it.
+
+    Its feedback loops; its linearization along the run; its fixed points; the gains of its
+    loops and the flow of gradients along the run; its Lyapunov exponents, along the input or, where
+    nothing or a constant drives it, of a free run; and certificates of stability.  What does not
+    apply, or fails, is skipped and named with its reason; what would take longer than seconds is
+    bounded, and says so.
+
+    Parameters
+    ----------
+    diagram : BlockDiagram
+        Any diagram.  One that `compile` does not take is run in bdsim, and has its loops found.
+    u : array_like of shape (T, Ni), or mapping of such, optional
+        The input, as for `simulate`.
+    samples : int, optional
+        How many samples to run: all that the input has, or 1,000 without a source.
+    network : Network or mapping, optional
+        The LSTM network that the diagram is, or the workspace that makes it: certificates are for
+        networks, and for no other diagram.
+    input_bound : float or array_like of shape (Ni,), optional
+        The largest magnitude of the inputs that certificates are for; that of this run's
+        input if not given.
+    held : str or array_like or mapping, optional
+        The constant input of the fixed points: "mean", the mean of the input; "zero"; or one
+        sample, by source name if there are several sources.
+    progress : callable, optional
+        Called with the name of each part as it begins.
+
+    Returns
+    -------
+    Analysis
+        ``report.loops``, ``report.linearization``, ``report.fixed_points``, ``report.gains``,
+        ``report.flow``, ``report.lyapunov``, ``report.stability``, each None if it was skipped;
+        ``report.parts`` says why; ``str(report)`` is a table; ``report.to_json()`` has the numbers.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError, ShapeError
+        If an argument does not fit the diagram, or a source has no input.
+    DiagramError
+        If the diagram cannot run (`AlgebraicLoopError` for a loop without a delay).
+
+    Examples
+    --------
+    >>> import lstmsim as ls
+    >>> network, u = ls.published.layer_example()
+    >>> report = ls.analyze(ls.build(network), u, network=network)
+    >>> print(report["feedback loops"].found)
+    5: 1 inner through c_prev, 4 outer through h_prev
+    >>> report["fixed points"].found.split(";")[0]
+    "at the input's mean: 1 stable"
+    """
+    if not isinstance(diagram, BlockDiagram):
+        raise InvalidTypeError(
+            "analyze needs a diagram",
+            where="analyze",
+            given=type(diagram).__name__,
+            expected="a bdsim BlockDiagram",
+            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
+        )
+    inputs = over_time(diagram, u, samples)
+    step, unlowered = _lowered(diagram)
+    held_at = None if step is None else held_input(step, inputs, held)
+    given = Given(diagram, u, samples, inputs, step, unlowered)
+    attempt = Attempts(progress)
+    certificates = attempt(
+        "stability", lambda: parts.certificates(given, network, input_bound)
+    )  # first, as a bound that does not fit is an error
+    # A diagram that cannot run is an error; a run that overflows is a finding.
+    traces = attempt("run", lambda: parts.run(given), (NonFiniteSignalError,))
+    found_loops = attempt("feedback loops", lambda: parts.feedback_loops(given))
+    along = given.along(traces)
+    linearization = attempt("linearization", lambda: parts.linearization(along))
+    fixed = attempt("fixed points", lambda: parts.fixed(given, held_at))
+    gains = attempt("loop gains", lambda: parts.gains(along))
+    flow = attempt("gradient flow", lambda: parts.flow(along))
+    exponents = attempt("Lyapunov exponents", lambda: parts.exponents(given))
+    return Analysis(
+        attempt.parts,
+        traces,
+        found_loops,
+        linearization,
+        fixed,
+        gains,
+        flow,
+        exponents,
+        certificates,
+    )
+
+
+def _lowered(diagram: BlockDiagram) -> tuple[Step | None, str]:
+    """Return what the diagram computes at a sample, or why that is not to be had."""
+    try:
+        return step_of(diagram), ""
+    except DiagramError as error:
+        return None, f"the diagram does not compile: {reason(error)}"

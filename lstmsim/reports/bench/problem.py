@@ -1,0 +1,69 @@
+"""What all candidates compute: one LSTM layer without a head, over one sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmsim.diagram import build
+from lstmsim.engine import compile as compile_diagram
+from lstmsim.networks import GATES, LSTM, Network, network_signals
+
+Array = npt.NDArray[Any]
+Arrays = dict[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A layer, its input, and what its outputs should be.
+
+    Parameters
+    ----------
+    layer : LSTM
+        Its weights are numbers of single precision.
+    u, target : ndarray of shape (T, Ni) and (T, N)
+        In single precision.
+    """
+
+    layer: LSTM
+    u: Array
+    target: Array
+
+
+def make_problem(n: int, inputs: int, samples: int) -> Problem:
+    """Return a layer of n units with random weights, and a random input and target.
+
+    Weights are N(0, 1/N), with which a layer is not chaotic: candidates that round otherwise
+    stay together.
+    """
+    random = np.random.default_rng(n)
+
+    def normal(*shape: int) -> Array:
+        return random.normal(size=shape).astype(np.float32)
+
+    scale = np.float32(1 / np.sqrt(n))
+    layer = LSTM(scale * normal(4 * n, inputs), scale * normal(4 * n, n), normal(4 * n))
+    return Problem(layer, normal(samples, inputs), normal(samples, n) / 4)
+
+
+def expected(problem: Problem, work: str) -> Arrays:
+    """Return the outputs, or loss and gradient, in double precision.
+
+    Outputs are the reference's, which shares no code with any candidate; the gradient is that of
+    the engine in double precision, with which every candidate is compared.
+    """
+    network = Network([problem.layer])
+    if work == "forward":
+        return {"y": network_signals(network, problem.u, np.float64)["y"]}
+    compiled = compile_diagram(build(network), "float64")
+    return gradient_arrays(compiled.loss_and_gradient(problem.u, problem.target))
+
+
+def gradient_arrays(found: tuple[float, dict[str, Any]]) -> Arrays:
+    """Return a loss and a gradient by block as they are of W, R and b."""
+    loss, blocks = found
+    stacked = {k: np.concatenate([blocks[k + gate] for gate in GATES]) for k in ("W", "R", "b")}
+    return {"loss": np.array(loss), **stacked}

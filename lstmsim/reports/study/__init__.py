@@ -1,0 +1,1 @@
+"""The study: every step of the published example computed again, and a report of it."""

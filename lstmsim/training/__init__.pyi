@@ -1,0 +1,10 @@
+from .fitting import fit as fit
+from .interrupts import TrainingInterrupted as TrainingInterrupted
+from .optimizers import SGD as SGD
+from .optimizers import Adam as Adam
+from .optimizers import RMSProp as RMSProp
+from .options import TrainingOptions as TrainingOptions
+from .result import TrainingResult as TrainingResult
+from .schedules import Constant as Constant
+from .schedules import Cosine as Cosine
+from .schedules import Piecewise as Piecewise
