@@ -13,9 +13,11 @@ from lstmsim.analysis.attempts import Given, Result, SkippedError, reason
 from lstmsim.analysis.inputs import Inputs, constant
 from lstmsim.arrays import count
 from lstmsim.errors import LstmsimError
-from lstmsim.gains import gradient_flow, loop_gains
-from lstmsim.linearize import fixed_points, linearize
+from lstmsim.gains.flow import flow_along
+from lstmsim.gains.loops import gains_along
+from lstmsim.linearize import fixed_points
 from lstmsim.linearize.fixedreport import FixedPoints
+from lstmsim.linearize.linearization import linearized
 from lstmsim.loops import LoopReport, loops
 from lstmsim.lyapunov import LyapunovSpectrum, lyapunov
 from lstmsim.networks import Network
@@ -51,8 +53,7 @@ def feedback_loops(given: Given) -> Result[LoopReport]:
 def linearization(given: Given) -> Result[xr.Dataset]:
     """Linearize along the run."""
     given.lowered(delays=False)
-    data = linearize(given.diagram, given.run())
-    kinks = data.attrs["nonsmooth"]
+    data, kinks = linearized(given.diagram, given.run())
     notes = [given.bound, f"a slope jumps at {kinks}: exact on one side only" if kinks else ""]
     return data, findings.of_linearization(data), "; ".join(filter(None, notes))
 
@@ -71,14 +72,14 @@ def fixed(given: Given, held: tuple[Inputs, str] | None) -> Result[FixedPoints]:
 def gains(given: Given) -> Result[xr.Dataset]:
     """Find the gains of the loops along the run."""
     given.lowered()
-    data = loop_gains(given.diagram, given.run())
+    data = gains_along(given.diagram, given.run())
     return data, findings.of_gains(data), given.bound
 
 
 def flow(given: Given) -> Result[xr.Dataset]:
     """Find how gradients flow back through the run."""
     given.lowered()
-    data = gradient_flow(given.diagram, given.run())
+    data = flow_along(given.diagram, given.run())
     return data, findings.of_flow(data), given.bound
 
 

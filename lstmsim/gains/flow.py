@@ -15,6 +15,7 @@ from lstmsim.errors import InvalidTypeError, InvalidValueError
 from lstmsim.gains.loops import Blocks, coordinates, run_of, split
 from lstmsim.gains.products import Scaled, norms
 from lstmsim.linearize.compose import jacobians, labels, state_matrix
+from lstmsim.linearize.kinks import warn
 from lstmsim.linearize.step import Signals, Step
 
 
@@ -84,6 +85,15 @@ def gradient_flow(
     R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
     networks", ICML 2013.
     """
+    flow = flow_along(diagram, traces, start, end)
+    warn(flow.attrs["nonsmooth"])
+    return flow
+
+
+def flow_along(
+    diagram: BlockDiagram, traces: xr.Dataset, start: int = 0, end: int | None = None
+) -> xr.Dataset:
+    """Return what `gradient_flow` returns, without a warning."""
     step, signals, kinks = run_of(diagram, traces, "gradient_flow")
     samples = traces.sizes["time"]
     first, last = _range(start, end, samples)

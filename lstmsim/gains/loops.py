@@ -13,7 +13,7 @@ from lstmsim.arrays import FloatArray
 from lstmsim.errors import DiagramError
 from lstmsim.gains.products import norms
 from lstmsim.linearize.compose import labels, state_matrix
-from lstmsim.linearize.kinks import warned
+from lstmsim.linearize.kinks import described, warn
 from lstmsim.linearize.points import along
 from lstmsim.linearize.step import Signals, Step, step_of
 
@@ -69,6 +69,13 @@ def loop_gains(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
     -----
     Where a slope jumps a `UserWarning` says so, and ``attrs["nonsmooth"]``, as of `linearize`.
     """
+    gains = gains_along(diagram, traces)
+    warn(gains.attrs["nonsmooth"])
+    return gains
+
+
+def gains_along(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
+    """Return what `loop_gains` returns, without a warning."""
     step, signals, kinks = run_of(diagram, traces, "loop_gains")
     A = state_matrix(step, signals, traces.sizes["time"])
     blocks = split(step, A)
@@ -99,7 +106,7 @@ def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step
             expected="at least one delay",
         )
     signals = along(step, traces)
-    return step, signals, warned(step, signals, traces.sizes["time"], stacklevel=4)
+    return step, signals, described(step, signals, traces.sizes["time"])
 
 
 def split(step: Step, A: FloatArray) -> Blocks:
