@@ -28,7 +28,7 @@ def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> 
         print(summary.to_json())
     else:
         console.print(summary.table)
-        console.print(summary.text, markup=False)
+        console.print(summary.summary, markup=False)
 
 
 def loops(

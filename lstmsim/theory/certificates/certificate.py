@@ -17,7 +17,7 @@ from lstmsim.base import (
 from lstmsim.networks import LSTM, Network
 from lstmsim.theory.certificates.bounds import Bounds, interval_bounds, norm_bounds
 from lstmsim.theory.certificates.conditions import best_scale, conditions
-from lstmsim.theory.certificates.report import Box, Condition, StabilityReport
+from lstmsim.theory.certificates.report import Condition, InvariantSet, StabilityReport
 
 
 def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityReport:
@@ -128,7 +128,7 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
         )
     bound = _input_bound(input_bound, network.n_inputs)
     found: list[Condition] = []
-    boxes: list[Box] = []
+    boxes: list[InvariantSet] = []
     inside = {"norm": True, "interval": True}
     inputs = {"norm": bound, "interval": bound}
     # The largest numbers may overflow to infinity, which is then what a bound or a norm is.
@@ -145,7 +145,7 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
             for kind, bounds in (("norm", norm), ("interval", interval)):
                 inside[kind] &= _is_inside(layer, bounds)
                 boxes.append(
-                    Box(
+                    InvariantSet(
                         name, kind, tuple(bounds.h.tolist()), tuple(bounds.c.tolist()), inside[kind]
                     )
                 )
