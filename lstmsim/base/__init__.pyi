@@ -25,6 +25,7 @@ from .files import folder_written_whole as folder_written_whole
 from .files import new_folder as new_folder
 from .files import remove_leftovers as remove_leftovers
 from .files import written_whole as written_whole
+from .report import Block as Block
 from .report import Document as Document
 from .report import Picture as Picture
 from .report import Report as Report

@@ -143,6 +143,10 @@ class Picture:
     draw: Callable[[], Figure]
 
 
+#: What a section is made of; a text is a paragraph, and `this` in it is code.
+Block = str | TableData | Picture
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
     """A part of a document: paragraphs, tables and pictures in their order.
@@ -154,12 +158,12 @@ class Section:
     heading : str
         Empty for what stands before the first one.
     blocks : tuple of str, TableData and Picture
-        In a paragraph, `this` is code.
+        What it shows.
     """
 
     name: str
     heading: str
-    blocks: tuple[str | TableData | Picture, ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +286,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _markdown(block: str | TableData | Picture) -> str:
+def _markdown(block: Block) -> str:
     if isinstance(block, str):
         return block
     if isinstance(block, Picture):
