@@ -41,10 +41,12 @@ def bench(
     """Measure speed beside other libraries, and how the cost grows."""
     from lstmsim.base import InvalidValueError, check_target, written_whole
     from lstmsim.plotting import PICTURE_ENDINGS, save_plot
-    from lstmsim.reports import chosen, plot_growth, run_bench
+    from lstmsim.reports import plot_growth, run_bench, settings_from_options
 
     use_files_for_figures()
-    settings = chosen(units, seconds, peers, threads=threads, growth=growth, quick=quick)
+    settings = settings_from_options(
+        units, seconds, peers, threads=threads, growth=growth, quick=quick
+    )
     # Before the measurement, which is long.
     if out is not None:
         check_target(out, (".json", ".md"), "report")
@@ -68,7 +70,7 @@ def bench(
     if as_json:
         print(report.to_json())
     elif not quiet:
-        report.print_to(console)
+        console.print(report)
         for file in (out, plot_file):
             if file is not None:
                 console.print(f"saved {file}", markup=False, soft_wrap=True)
