@@ -22,7 +22,6 @@ from .errors import ShapeError as ShapeError
 from .files import check_target as check_target
 from .files import existing as existing
 from .files import folder_written_whole as folder_written_whole
-from .files import new_folder as new_folder
 from .files import remove_leftovers as remove_leftovers
 from .files import written_whole as written_whole
 from .report import Block as Block

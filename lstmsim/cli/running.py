@@ -29,14 +29,16 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the published layer as a block diagram, and check every signal."""
-    from lstmsim.base import new_folder
+    from lstmsim.base import folder_written_whole
     from lstmsim.reports import run_demo, save_demo
 
     use_files_for_figures()
-    folder = new_folder(out)
-    with progress_bar(quiet or as_json) as progress:
+    with (
+        folder_written_whole(out) as (temporary, folder),
+        progress_bar(quiet or as_json) as progress,
+    ):
         result = run_demo(progress)
-    files = save_demo(result, folder)
+        files = [folder / file.name for file in save_demo(result, temporary)]
     if as_json:
         print(
             json.dumps(

@@ -22,14 +22,16 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Compute every step of the published example again; exit 1 if a figure does not agree."""
-    from lstmsim.base import new_folder
+    from lstmsim.base import folder_written_whole
     from lstmsim.reports import FULL, QUICK, run_study, save_study
 
     use_files_for_figures()
-    folder = new_folder(out)
-    with progress_bar(quiet or as_json, "steps") as progress:
+    with (
+        folder_written_whole(out) as (temporary, folder),
+        progress_bar(quiet or as_json, "steps") as progress,
+    ):
         result = run_study(QUICK if quick else FULL, progress)
-    files = save_study(result, folder)
+        files = [folder / file.name for file in save_study(result, temporary)]
     if as_json:
         found: dict[str, Any] = json.loads(result.to_json())
         names = {"folder": str(folder), "files": [str(file) for file in files]}
