@@ -1,9 +1,9 @@
 """Rendering: the text of the kernel that walks one loop backwards, for gradients.
 
-It works over the log of a forward run with all signals kept, and a second buffer `bar` with a
-row a sample, and one before them, like the log's.  Cotangents arrive in its slots from later
-stages, from the sample after, and from later passes; what outside products need (the
-cotangents of gains, of signals from other stages and of constants) is left in slots of it.
+It reads the log of a forward run, and works in a second buffer `bar` with a row a sample, and one
+before them, like the log's.  Cotangents arrive in its slots from later stages, from the sample
+after, and from later passes.  The kernel stores the cotangents of gains, of external signals and
+of constants in `bar`; products outside the loop read them there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,17 @@ from dataclasses import dataclass
 
 from lstmsim.blocks import inlined, names
 from lstmsim.engine.graph import Graph, Node
+from lstmsim.engine.kernels.keys import (
+    Bar,
+    Index,
+    Key,
+    Log,
+    Pack,
+    Row,
+    Samples,
+    Vectors,
+    Width,
+)
 from lstmsim.engine.kernels.render import Loop, Writer, settings_of
 from lstmsim.engine.schedule import Stage, stacks_of
 
@@ -24,24 +35,24 @@ class Adjoint:
     ----------
     text : str
         The source of ``backward(log, ext, par, bar, o)``.
-    keys : tuple of str
-        What each number in `o` is; as for a forward kernel, and ``bar:x`` for slots of `bar`.
-    slots : dict of str
-        The slot of `bar` that holds a signal's cotangent: of delays' sources and of delays with
-        a place of their own (in the row before the first, those of the initial states), and of
-        gains, external signals and constants.  Signals with the same cotangent share a slot.
-    reached : tuple of str
-        The slots that other stages reach: they must hold these stages' cotangents, or zeros,
-        before the kernel runs.  In the last row all slots in which cotangents add up must hold
-        those of what follows the run, or zeros; the kernel clears the others itself.
+    keys : tuple of Key
+        What each number in `o` is.
+    bars : dict of Bar
+        Where the cotangent of a signal is, by its name: of delays' sources and of delays with a
+        slot of their own (in the row before the first, those of the initial states), of gains, of
+        external signals and of constants.  Signals with the same cotangent share one.
+    reached : tuple of Bar
+        Those that other stages write: they must hold these stages' cotangents, or zeros, before
+        the call.  The kernel clears the others itself, but for the last row, which must hold the
+        cotangents of the final states, or zeros.
     logged : tuple of str
         The signals of the forward run that the gradient reads.
     """
 
     text: str
-    keys: tuple[str, ...]
-    slots: dict[str, str]
-    reached: tuple[str, ...]
+    keys: tuple[Key, ...]
+    bars: dict[str, Bar]
+    reached: tuple[Bar, ...]
     logged: tuple[str, ...]
 
 
@@ -50,11 +61,11 @@ class _Backward(Loop):
 
     def __init__(self, graph: Graph, stage: Stage) -> None:
         super().__init__(graph, stage, None)
-        self.out = Writer(keys=["samples", "row:log", "row:ext", "row:bar"])
+        self.out = Writer(Samples(), Row("log"), Row("ext"), Row("bar"))
         self.graph = graph
         self.widths = graph.widths
-        self.slots: dict[str, str] = {}
-        self.arriving: dict[str, None] = {}
+        self.bars: dict[str, Bar] = {}
+        self.arriving: dict[str, Bar] = {}
         self.count = 0
         readers: dict[str, set[int]] = {}
         for node in stage.nodes:
@@ -76,8 +87,8 @@ class _Backward(Loop):
 
     def _arrives(self, name: str, readers: dict[str, set[int]]) -> bool:
         """Whether cotangents of a signal of the loop come through memory."""
-        if name in self.places.delays:
-            return self.places.delays[name] == name
+        if name in self.slots.delays:
+            return self.slots.delays[name] == name
         later = any(k != self.phase_of[name] for k in readers.get(name, ()))
         moved = any(
             name in node.inputs and not (node.op.elementwise or node.op.memory)
@@ -87,14 +98,13 @@ class _Backward(Loop):
         spread = any(
             name in node.inputs and self.widths[name] != node.width for node in self.stage.nodes
         )
-        source = name in self.places.delays.values()
+        source = name in self.slots.delays.values()
         return later or moved or spread or outside or source
 
     def arrive(self, name: str) -> str:
-        """Return the slot in which cotangents of a signal add up."""
-        self.arriving.setdefault(name)
-        self.slots[name] = name
-        return self.out.place(f"bar:{name}")
+        """Return the variable of the place in which cotangents of a signal add up."""
+        self.bars[name] = self.arriving.setdefault(name, Bar(name))
+        return self.out.variable(self.bars[name])
 
     def fresh(self) -> str:
         """Return a variable that is not used yet."""
@@ -103,15 +113,15 @@ class _Backward(Loop):
 
     def home(self, name: str) -> str:
         """Return where the cotangent of an input adds up in memory."""
-        if name in self.places.delays:
-            return f"prev + {self.arrive(self.places.delays[name])}"
+        if name in self.slots.delays:
+            return f"prev + {self.arrive(self.slots.delays[name])}"
         return f"now + {self.arrive(name)}"
 
     def in_registers(self, node: Node, name: str) -> bool:
         """Whether the cotangent of an input stays in this pass."""
         if self.widths[name] != node.width:
             return False
-        if name in self.inside and name not in self.places.delays:
+        if name in self.inside and name not in self.slots.delays:
             return self.phase_of[name] == self.phase_of[node.name]
         return True
 
@@ -120,46 +130,45 @@ def render_adjoint(graph: Graph, stage: Stage) -> Adjoint:
     """Render the backward kernel of one loop."""
     loop = _Backward(graph, stage)
     out = loop.out
-    for name, slot in loop.places.delays.items():
+    for name, slot in loop.slots.delays.items():
         if slot == name:
             # What this delay puts out after this sample is its source now.
-            place = out.place(f"bar:{name}")
-            out.write(2, f"for j in range({out.place(f'width:{name}')}):")
+            place = out.variable(Bar(name))
+            out.write(2, f"for j in range({out.variable(Width(name))}):")
             into = loop.home(graph.nodes[name].inputs[0])
             out.write(3, f"bar[{into} + j] += bar[now + {place} + j]")
-    for number, phase in reversed(list(enumerate(loop.phases))):
+    for phase in reversed(loop.phases):
         if phase.vector:
             _vector_pass(loop, phase.nodes)
             for source, stack in stacks_of(phase.nodes).items():
-                _transposed_product(loop, number, source, stack)
+                _transposed_product(loop, source, stack)
         else:
             for node in reversed(phase.nodes):
                 _moving_back(loop, node)
-    head = Writer(keys=out.keys)
-    head.write(0, "def backward(log, ext, par, bar, o):")
+    head = Writer()
     head.write(1, "for r in range(o0):", "    k = o0 - 1 - r", "    x = k * o2")
     # The log's rows and those of `bar` have different lengths.
     head.write(2, "lprev = k * o1", "lnow = lprev + o1", "prev = k * o3", "now = prev + o3")
-    delays = loop.places.delays
+    delays = loop.slots.delays
     reached = {delays.get(n, n) for n in loop.outside if n in loop.inside} & set(loop.arriving)
-    for name in loop.arriving:
+    for name, bar in loop.arriving.items():
         if name not in reached:
             # Before anything adds to the row of the sample before.
-            place, blocks = out.place(f"bar:{name}"), out.place(f"blocks:{name}")
-            head.write(2, f"for b in range({blocks}):")
+            place, vectors = out.variable(bar), out.variable(Vectors(name))
+            head.write(2, f"for b in range({vectors}):")
             head.write(3, f"store(bar, prev + {place} + b * LANES, zero(bar))")
-    head.lines[1:1] = [f"    o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)]
-    text = "\n".join([*head.lines, *out.lines]) + "\n"
-    logged = [key.removeprefix("log:") for key in out.keys if key.startswith("log:")]
+    text = out.function("backward(log, ext, par, bar, o)", head.lines)
+    logged = [key.signal for key in out.keys if isinstance(key, Log)]
     # What the gradients of an operation's own parameters read, over all samples at once.
     read = (name for node in stage.nodes if node.op.elementwise for name in read_by(node))
-    logged.extend(name for name in read if name in loop.places.log)
-    return Adjoint(text, tuple(out.keys), loop.slots, tuple(reached), tuple(logged))
+    logged.extend(name for name in read if name in loop.slots.log)
+    written = tuple(loop.arriving[name] for name in reached)
+    return Adjoint(text, out.keys, loop.bars, written, tuple(logged))
 
 
 def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
     out = loop.out
-    out.write(2, f"for b in range({out.place(f'blocks:{nodes[0].name}')}):", "    i = b * LANES")
+    out.write(2, f"for b in range({out.variable(Vectors(nodes[0].name))}):", "    i = b * LANES")
     bars: dict[str, str] = {}
 
     def add(name: str, variable: str) -> None:
@@ -174,7 +183,7 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
     for node in reversed(nodes):
         if node.name in loop.arriving:
             arrived = loop.fresh()
-            out.write(3, f"{arrived} = load(bar, now + {out.place(f'bar:{node.name}')} + i)")
+            out.write(3, f"{arrived} = load(bar, now + {out.variable(Bar(node.name))} + i)")
             add(node.name, arrived)
         if node.name not in bars:
             bars[node.name] = loop.fresh()
@@ -188,24 +197,23 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
             else:
                 place = loop.home(name)
                 if loop.widths[name] != node.width:
-                    width = out.place(f"width:{node.name}")
+                    width = out.variable(Width(node.name))
                     out.write(3, f"add_sum(bar, {place}, {part}, {width} - i)")
                 else:
                     out.write(3, f"store(bar, {place} + i, add(load(bar, {place} + i), {part}))")
-    written: dict[str, str] = {}
+    written: dict[str, Bar] = {}
     for name, variable in bars.items():
         is_trained = name in present and bool(loop.inside[name].parameters)
         if name in present and not is_trained:
             continue
-        if name in loop.places.delays or name in loop.shared:
+        if name in loop.slots.delays or name in loop.shared:
             place = f"{loop.home(name)} + i"
             out.write(3, f"store(bar, {place}, add(load(bar, {place}), {variable}))")
         elif variable in written:
-            loop.slots[name] = written[variable]
+            loop.bars[name] = written[variable]
         else:
-            written[variable] = f"{name}'" if is_trained else name
-            loop.slots[name] = written[variable]
-            place = out.place(f"bar:{written[variable]}")
+            loop.bars[name] = written[variable] = Bar(name, total=is_trained)
+            place = out.variable(written[variable])
             out.write(3, f"store(bar, now + {place} + i, {variable})")
 
 
@@ -247,37 +255,37 @@ def _logged(loop: _Backward, node: Node, name: str) -> str:
     return f"load({buffer}, {base} + i)"
 
 
-def _transposed_product(loop: _Backward, number: int, source: str, stack: list[Node]) -> None:
+def _transposed_product(loop: _Backward, source: str, stack: list[Node]) -> None:
     """Write Σ Kᵀ ȳ over all gains of one signal into that signal's cotangent."""
     out = loop.out
     into = loop.home(source)
-    rows = out.place(f"width:{stack[0].name}")
-    blocks = out.place(f"blocks:{source}")
-    pack = out.place(f"par:transposed{number}:{source}")
-    slots = [out.place(f"bar:{loop.slots[node.name]}") for node in stack]
+    rows = out.variable(Width(stack[0].name))
+    vectors = out.variable(Vectors(source))
+    pack = out.variable(Pack(tuple(node.name for node in stack), transposed=True))
+    bars = [out.variable(loop.bars[node.name]) for node in stack]
     q = len(stack)
     # Two vectors of the result a pass, which share the elements that they are multiplied with.
-    out.write(2, f"for r in range({blocks} >> 1):")
-    out.write(3, f"b = (k & 1) * (({blocks} >> 1) - 1 - 2 * r) + r", "i = 2 * b * LANES")
-    _columns(out, slots, f"{pack} + 2 * b * {rows} * {q} * LANES", rows, "tu")
+    out.write(2, f"for r in range({vectors} >> 1):")
+    out.write(3, f"b = (k & 1) * (({vectors} >> 1) - 1 - 2 * r) + r", "i = 2 * b * LANES")
+    _columns(out, bars, f"{pack} + 2 * b * {rows} * {q} * LANES", rows, "tu")
     for total, shift in (("t", ""), ("u", " + LANES")):
         place = f"{into} + i{shift}"
         out.write(3, f"store(bar, {place}, add(load(bar, {place}), {_sum(total, q)}))")
-    out.write(2, f"if {blocks} & 1:", f"    i = ({blocks} - 1) * LANES")
-    _columns(out, slots, f"{pack} + ({blocks} - 1) * {rows} * {q} * LANES", rows, "t")
+    out.write(2, f"if {vectors} & 1:", f"    i = ({vectors} - 1) * LANES")
+    _columns(out, bars, f"{pack} + ({vectors} - 1) * {rows} * {q} * LANES", rows, "t")
     out.write(3, f"store(bar, {into} + i, add(load(bar, {into} + i), {_sum('t', q)}))")
 
 
-def _columns(out: Writer, slots: list[str], pack: str, rows: str, totals: str) -> None:
+def _columns(out: Writer, bars: list[str], pack: str, rows: str, totals: str) -> None:
     """Write the sums over the gains' rows of one vector (t) of the result, or two (t, u)."""
-    q = len(slots)
+    q = len(bars)
     out.write(3, *(f"{total}{k} = zero(bar)" for total in totals for k in range(q)))
     out.write(3, f"p = {pack}")
     if len(totals) == 2:
         out.write(3, f"d = {rows} * {q} * LANES")
     out.write(3, f"for j in range({rows}):")
-    for k, slot in enumerate(slots):
-        out.write(4, f"s = splat(bar, now + {slot} + j)")
+    for k, bar in enumerate(bars):
+        out.write(4, f"s = splat(bar, now + {bar} + j)")
         for total in totals:
             place = f"p + {k} * LANES" + (" + d" if total == "u" else "")
             out.write(4, f"{total}{k} = fma(load(par, {place}), s, {total}{k})")
@@ -294,14 +302,14 @@ def _sum(total: str, q: int) -> str:
 def _moving_back(loop: _Backward, node: Node) -> None:
     """Write the cotangents of what moved elements about, element by element."""
     out = loop.out
-    place = f"now + {out.place(f'bar:{node.name}')}"
+    place = f"now + {out.variable(Bar(node.name))}"
     if "index" in node.static:
-        into, index = loop.home(node.inputs[0]), out.place(f"index:{node.name}")
-        out.write(2, f"for j in range({out.place(f'width:{node.name}')}):")
+        into, index = loop.home(node.inputs[0]), out.variable(Index(node.name))
+        out.write(2, f"for j in range({out.variable(Width(node.name))}):")
         out.write(3, f"bar[{into} + o[{index} + j]] += bar[{place} + j]")
         return
     out.write(2, f"p = {place}")
     for name in node.inputs:
-        into, columns = loop.home(name), out.place(f"width:{name}")
+        into, columns = loop.home(name), out.variable(Width(name))
         out.write(2, f"for j in range({columns}):", f"    bar[{into} + j] += bar[p + j]")
         out.write(2, f"p += {columns}")

@@ -1,26 +1,140 @@
 """The kernels of a schedule, for one precision and form of the vocabulary.
 
-A `Program` knows no lengths of runs and no values of parameters.
+A `Program` knows no lengths of runs and no values of parameters: the stores of a diagram share it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.engine.graph import Graph
-from lstmsim.engine.kernels import cache as lanes
-from lstmsim.engine.kernels.packing import Packed, Plans
-from lstmsim.engine.kernels.plan import External, LoopPlan, Sizes, numbers, plan_loop, plan_stack
+from lstmsim.engine.graph import Graph, Node
+from lstmsim.engine.kernels import cache
+from lstmsim.engine.kernels.adjoint import Adjoint, render_adjoint
+from lstmsim.engine.kernels.buffers import Rows, Sizes, Slots, UnitLanes
+from lstmsim.engine.kernels.keys import (
+    Bar,
+    Constant,
+    Ext,
+    Index,
+    Key,
+    Log,
+    Pack,
+    Parameter,
+    ParKey,
+    Row,
+    Samples,
+    Vectors,
+    Width,
+)
+from lstmsim.engine.kernels.packing import Packed, Packing
+from lstmsim.engine.kernels.render import Kernel, render
 from lstmsim.engine.kernels.vocabulary import COLLECT, PRODUCT
-from lstmsim.engine.schedule import Schedule, stacks_of
+from lstmsim.engine.schedule import Schedule, Stage, stacks_of
 from lstmsim.engine.store import Store
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Gains of one signal in a stage without a loop, computed as one product.
+
+    Parameters
+    ----------
+    source : str
+        The signal.
+    nodes : tuple of Node
+        The gains.
+    rows : Rows
+        Where each gain's product is in the rows of all.
+    part : int
+        Which part of the packed parameters their matrices are.
+    """
+
+    source: str
+    nodes: tuple[Node, ...]
+    rows: Rows[str]
+    part: int
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """The kernels of one loop, and where their numbers are for the diagram's sizes.
+
+    Parameters
+    ----------
+    stage : Stage
+        The loop.
+    slots : Slots
+        Which signals have a slot in which buffer.
+    forward : dict of Kernel
+        By what is kept of a run, one of `LOG_MODES`.
+    adjoint : Adjoint
+        The kernel of the gradient.
+    log : dict of Rows
+        The rows of the log, by what is kept of a run.
+    ext, bar, par : Rows
+        The rows of signals from other stages and of cotangents, and the packed parameters.
+    indices : dict of tuple of int
+        The elements that a signal takes from another one, by its name.
+    part : int
+        Which part of the packed parameters is the loop's.
+    """
+
+    stage: Stage
+    slots: Slots
+    forward: dict[str, Kernel]
+    adjoint: Adjoint
+    log: dict[str, Rows[str]]
+    ext: Rows[str]
+    bar: Rows[Bar]
+    par: Rows[ParKey]
+    indices: dict[str, tuple[int, ...]]
+    part: int
+
+    def arguments(
+        self,
+        keys: tuple[Key, ...],
+        samples: int,
+        log_mode: str,
+        external: Rows[str],
+        sizes: Sizes,
+    ) -> Array:
+        """Return the numbers that a kernel's text reads, in the order of its keys."""
+        log = self.log[log_mode]
+        lengths = {"log": log.length, "ext": external.length, "bar": self.bar.length}
+        elements: list[int] = []  # of all indices, behind the numbers of the keys
+
+        def number(key: Key) -> int:
+            match key:
+                case Samples():
+                    return samples
+                case Row(buffer):
+                    return lengths[buffer]
+                case Width(signal):
+                    return sizes.widths[signal]
+                case Vectors(signal):
+                    return sizes.lanes.vectors(sizes.widths[signal])
+                case Index(signal):
+                    begin = len(keys) + len(elements)
+                    elements.extend(self.indices[signal])
+                    return begin
+                case Log(signal):
+                    return log.offsets[signal]
+                case Ext(signal):
+                    return external.offsets[signal]
+                case Bar():
+                    return self.bar.offsets[key]
+                case Constant() | Parameter() | Pack():
+                    return self.par.offsets[key]
+
+        return np.array([*map(number, keys), *elements], np.int64)
 
 
 class Program:
@@ -36,6 +150,11 @@ class Program:
         "vector", "scalar" or "plain".
     wanted : iterable of str
         The signals that a run has to give when it need not give all.
+
+    Attributes
+    ----------
+    plans : list
+        For every stage its loop's plan, or its stacks of gains.
     """
 
     def __init__(
@@ -43,18 +162,56 @@ class Program:
     ) -> None:
         self.graph, self.schedule = graph, schedule
         self.dtype, self.form = np.dtype(dtype), form
-        self.sizes = Sizes(graph.widths, lanes.lane_count(dtype, form))
+        self.sizes = Sizes(graph.widths, UnitLanes(cache.lane_count(dtype, form)))
+        self.packing = Packing(graph, self.sizes)
         self.wanted = tuple(wanted)
-        self.plans: Plans = []
-        for stage in schedule.stages:
-            if stage.loop:
-                self.plans.append(plan_loop(graph, stage, self.wanted, self.sizes))
-            else:
-                self.plans.append(
-                    tuple(plan_stack(s, n, self.sizes) for s, n in stacks_of(stage.nodes).items())
-                )
+        self.plans: list[LoopPlan | tuple[Stack, ...]] = [
+            self._plan_loop(stage)
+            if stage.loop
+            else tuple(self._plan_stack(s, nodes) for s, nodes in stacks_of(stage.nodes).items())
+            for stage in schedule.stages
+        ]
         self._kernels: dict[str, Callable[..., None]] = {}
         self.product, self.collect = self.kernel(PRODUCT), self.kernel(COLLECT)
+
+    def _plan_stack(self, source: str, nodes: list[Node]) -> Stack:
+        names = [node.name for node in nodes]
+        part = self.packing.add_stack(names)
+        return Stack(source, tuple(nodes), self.sizes.signal_rows(names), part)
+
+    def _plan_loop(self, stage: Stage) -> LoopPlan:
+        """Render the kernels of a loop, and give everything its place."""
+        graph, sizes = self.graph, self.sizes
+        inside = {node.name for node in stage.nodes}
+        later = (
+            name for node in graph.nodes.values() if node.name not in inside for name in node.inputs
+        )
+        full, adjoint = render(graph, stage), render_adjoint(graph, stage)
+        slots = full.slots
+        # What a run of which only the outputs are wanted has to keep: them, what later stages
+        # read, and the states to go on with.
+        kept = {slots.delays.get(n, n) for n in (*self.wanted, *later) if n in inside}
+        kept |= {slots.delays.get(n, n) for n in (node.inputs[0] for node in stage.delays)}
+        forward = {
+            "all": full,
+            "outputs": render(graph, stage, kept),
+            "gradient": render(graph, stage, kept.union(adjoint.logged)),
+        }
+        keys = dict.fromkeys((*full.keys, *adjoint.keys))
+        par, part = self.packing.add_loop(key for key in keys if isinstance(key, ParKey))
+        bars = [key for key in keys if isinstance(key, Bar)]
+        return LoopPlan(
+            stage=stage,
+            slots=slots,
+            forward=forward,
+            adjoint=adjoint,
+            log={mode: sizes.signal_rows(kernel.kept) for mode, kernel in forward.items()},
+            ext=sizes.signal_rows(slots.external),
+            bar=sizes.rows({bar: sizes.widths[bar.signal] for bar in bars}),
+            par=par,
+            indices={n.name: n.static["index"] for n in stage.nodes if "index" in n.static},
+            part=part,
+        )
 
     def kernel(self, text: str) -> Callable[..., None]:
         """Return the compiled kernel of a text."""
@@ -63,16 +220,10 @@ class Program:
             bare = re.sub(r"  # .*", "", text)
             if self.form == "plain":
                 name = bare.split("def ", 1)[1].split("(", 1)[0]
-                self._kernels[text] = lanes.plain(bare)[name]
+                self._kernels[text] = cache.plain(bare)[name]
             else:
-                self._kernels[text] = lanes.compiled(bare, self.dtype.name, self.form)
+                self._kernels[text] = cache.compiled(bare, self.dtype.name, self.form)
         return self._kernels[text]
-
-    def numbers(
-        self, plan: LoopPlan, keys: tuple[str, ...], samples: int, kept: str, external: External
-    ) -> Array:
-        """Return the sizes and places that a kernel reads."""
-        return numbers(plan, keys, samples, kept, external, self.sizes)
 
     @property
     def texts(self) -> list[str]:
@@ -82,14 +233,14 @@ class Program:
 
     def pack(self, store: Store) -> Packed:
         """Return parameters as the kernels read them."""
-        return Packed(store, self.graph, self.plans, self.sizes)
+        return Packed(self.packing, store)
 
-    def row_bytes(self, kept: str, gradient: bool = False) -> int:
+    def row_bytes(self, log_mode: str, gradient: bool = False) -> int:
         """Return how many bytes a sample of a run takes."""
         elements = sum(self.sizes.widths[name] for name in self.graph.sources)
         for plan, stage in zip(self.plans, self.schedule.stages, strict=True):
             if isinstance(plan, LoopPlan):
-                elements += plan.rows[kept] + gradient * plan.rows["bar"]
+                elements += plan.log[log_mode].length + gradient * plan.bar.length
             else:
                 widths = (node.width for node in stage.nodes if not node.op.constant)
                 elements += sum(map(self.sizes.padded, widths)) * (1 + gradient)
