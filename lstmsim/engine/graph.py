@@ -17,7 +17,7 @@ from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
 from lstmsim.base import DiagramError
-from lstmsim.blocks import OPS, FromWorkspace, Op, ToWorkspace, place
+from lstmsim.blocks import OPS, Formula, FromWorkspace, Op, ToWorkspace, place
 from lstmsim.diagram import host
 
 Array = npt.NDArray[Any]
@@ -52,6 +52,11 @@ class Node:
     parameters: tuple[str, ...]
     static: Mapping[str, Any]
     width: int
+
+    @cached_property
+    def formula(self) -> Formula:
+        """The texts of one element, of an element-wise operation."""
+        return self.op.element(len(self.inputs), self.static)
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ class ForwardRun:
             )
             arguments = (log[first * row :], ext[first * ext_row :], par, numbers)
             self.calls.append((function, arguments))
-        for name in kernel.kept:
+        for name in kernel.logged:
             self._strided[name] = Strided(log[row:], offsets[name], row)
         for node in plan.stage.delays:
             self._strided[node.name] = Strided(log, offsets[plan.slots.delays[node.name]], row)

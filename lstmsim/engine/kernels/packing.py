@@ -39,7 +39,7 @@ class Packing:
         self.parts: list[Array] = []
         for node in graph.nodes.values():
             if node.op.elementwise:
-                formula = node.op.element(len(node.inputs), node.static)
+                formula = node.formula
                 for name in (n for n in formula.parameters if n not in node.parameters):
                     begin = 1 + self._stored + len(self.structure)
                     values = np.broadcast_to(node.static[name], (node.width,))

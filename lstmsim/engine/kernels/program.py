@@ -33,7 +33,7 @@ from lstmsim.engine.kernels.keys import (
     Width,
 )
 from lstmsim.engine.kernels.packing import Packed, Packing
-from lstmsim.engine.kernels.render import Kernel, render
+from lstmsim.engine.kernels.render import Kernel, Loop, render
 from lstmsim.engine.kernels.vocabulary import COLLECT, PRODUCT
 from lstmsim.engine.schedule import Schedule, Stage, stacks_of
 from lstmsim.engine.store import Store
@@ -182,20 +182,17 @@ class Program:
     def _plan_loop(self, stage: Stage) -> LoopPlan:
         """Render the kernels of a loop, and give everything its place."""
         graph, sizes = self.graph, self.sizes
-        inside = {node.name for node in stage.nodes}
-        later = (
-            name for node in graph.nodes.values() if node.name not in inside for name in node.inputs
-        )
-        full, adjoint = render(graph, stage), render_adjoint(graph, stage)
-        slots = full.slots
+        loop = Loop(graph, stage)
+        slots = loop.slots
+        full, adjoint = render(loop), render_adjoint(loop)
         # What a run of which only the outputs are wanted has to keep: them, what later stages
         # read, and the states to go on with.
-        kept = {slots.delays.get(n, n) for n in (*self.wanted, *later) if n in inside}
-        kept |= {slots.delays.get(n, n) for n in (node.inputs[0] for node in stage.delays)}
+        ends = [*self.wanted, *loop.read_outside, *(node.inputs[0] for node in stage.delays)]
+        kept = {slots.delays.get(name, name) for name in ends}
         forward = {
             "all": full,
-            "outputs": render(graph, stage, kept),
-            "gradient": render(graph, stage, kept.union(adjoint.logged)),
+            "outputs": render(loop, kept),
+            "gradient": render(loop, kept.union(adjoint.logged)),
         }
         keys = dict.fromkeys((*full.keys, *adjoint.keys))
         par, part = self.packing.add_loop(key for key in keys if isinstance(key, ParKey))
@@ -205,7 +202,7 @@ class Program:
             slots=slots,
             forward=forward,
             adjoint=adjoint,
-            log={mode: sizes.signal_rows(kernel.kept) for mode, kernel in forward.items()},
+            log={mode: sizes.signal_rows(kernel.logged) for mode, kernel in forward.items()},
             ext=sizes.signal_rows(slots.external),
             bar=sizes.rows({bar: sizes.widths[bar.signal] for bar in bars}),
             par=par,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lstmsim.blocks import inlined
 from lstmsim.engine.graph import Graph, Node
-from lstmsim.engine.kernels.buffers import Slots, slots_of
+from lstmsim.engine.kernels.buffers import slots_of
 from lstmsim.engine.kernels.keys import (
     Constant,
     Ext,
@@ -43,16 +43,13 @@ class Kernel:
         The source of ``forward(log, ext, par, o)``.
     keys : tuple of Key
         What each number in `o` is.
-    slots : Slots
-        Which signals have a slot in which buffer.
-    kept : tuple of str
+    logged : tuple of str
         The signals that the log keeps.
     """
 
     text: str
     keys: tuple[Key, ...]
-    slots: Slots
-    kept: tuple[str, ...]
+    logged: tuple[str, ...]
 
 
 class Writer:
@@ -87,10 +84,16 @@ class Writer:
 
 
 class Loop:
-    """The rendering of one loop: where each signal is read from."""
+    """What all kernels of one loop have in common.
 
-    def __init__(self, graph: Graph, stage: Stage, kept: Iterable[str] | None) -> None:
-        self.stage = stage
+    Parameters
+    ----------
+    graph, stage : Graph, Stage
+        The loop.
+    """
+
+    def __init__(self, graph: Graph, stage: Stage) -> None:
+        self.graph, self.stage, self.widths = graph, stage, graph.widths
         self.slots = slots_of(graph, stage)
         self.phases = phases(stage)
         self.inside = {node.name: node for node in stage.nodes}
@@ -98,62 +101,67 @@ class Loop:
         self.phase_of = {
             node.name: k for k, phase in enumerate(self.phases) for node in phase.nodes
         }
-        needed = self._needed_later()
-        wanted = set(self.slots.log) if kept is None else needed.union(kept)
-        self.kept = tuple(name for name in self.slots.log if name in wanted)
-        self.out = Writer(Samples(), Row("log"), Row("ext"))
+        #: The signals that a later phase, or the next sample, reads from the log.
+        self.needed = set(self.slots.delays.values())
+        #: The signals that other stages, or the outputs, read.
+        self.read_outside = set(graph.outputs)
+        for node in graph.nodes.values():
+            if node.name not in self.inside:
+                self.read_outside.update(node.inputs)
+            elif not node.op.memory:
+                phase = self.phase_of[node.name]
+                self.needed.update([n for n in node.inputs if self.phase_of.get(n, phase) != phase])
 
-    def _needed_later(self) -> set[str]:
-        needed = set(self.slots.delays.values())
-        for node in self.stage.nodes:
-            for name in node.inputs:
-                together = self.phase_of.get(name) == self.phase_of.get(node.name)
-                if name in self.phase_of and not together:
-                    needed.add(name)
-        return needed
+
+class Text:
+    """The text of a kernel as far as it is written, and where it reads signals from."""
+
+    def __init__(self, loop: Loop, *first: Key) -> None:
+        self.loop, self.out = loop, Writer(*first)
 
     def base(self, name: str) -> tuple[str, str]:
         """Return the buffer of a signal and where its vector begins at this sample."""
-        if name in self.slots.delays:
-            return "log", f"prev + {self.out.variable(Log(self.slots.delays[name]))}"
-        if name in self.inside:
+        slots = self.loop.slots
+        if name in slots.delays:
+            return "log", f"prev + {self.out.variable(Log(slots.delays[name]))}"
+        if name in self.loop.inside:
             return "log", f"now + {self.out.variable(Log(name))}"
-        if name in self.slots.constants:
+        if name in slots.constants:
             return "par", self.out.variable(Constant(name))
         return "ext", f"x + {self.out.variable(Ext(name))}"
 
-    def value(self, node: Node, name: str, width: int) -> str:
+    def value(self, node: Node, name: str) -> str:
         """Return the expression for the present vector of an input."""
-        if self.phase_of.get(name) == self.phase_of[node.name]:
-            return self.variables[name]
+        loop = self.loop
+        if loop.phase_of.get(name) == loop.phase_of[node.name]:
+            return loop.variables[name]
         buffer, base = self.base(name)
-        if width != node.width:
+        if loop.widths[name] != node.width:
             return f"splat({buffer}, {base})"
         return f"load({buffer}, {base} + i)"
 
 
-def render(graph: Graph, stage: Stage, kept: Iterable[str] | None = None) -> Kernel:
+def render(loop: Loop, kept: Iterable[str] | None = None) -> Kernel:
     """Render the kernel of one loop.
 
     Parameters
     ----------
-    graph, stage : Graph, Stage
+    loop : Loop
         The loop.
     kept : iterable of str, optional
         Signals to keep beyond those that the loop itself needs again; all if not given.
     """
-    loop = Loop(graph, stage, kept)
-    widths = graph.widths
-    out = loop.out
+    text = Text(loop, Samples(), Row("log"), Row("ext"))
+    wanted = set(loop.slots.log) if kept is None else loop.needed.union(kept)
     for phase in loop.phases:
         if phase.vector:
-            _vector_phase(loop, phase, widths)
+            _vector_phase(text, phase, wanted)
         else:
             for node in phase.nodes:
-                _moving(loop, node)
+                _moving(text, node)
     for name, slot in loop.slots.delays.items():
         if slot == name:
-            _copy(loop, graph.nodes[name].inputs[0], name)
+            _copy(text, loop.inside[name].inputs[0], name)
     head = [
         "    for k in range(o0):",
         "        odd = k & 1",
@@ -161,12 +169,13 @@ def render(graph: Graph, stage: Stage, kept: Iterable[str] | None = None) -> Ker
         "        now = prev + o1",
         "        x = k * o2",
     ]
-    text = out.function("forward(log, ext, par, o)", head)
-    return Kernel(text, out.keys, loop.slots, loop.kept)
+    source = text.out.function("forward(log, ext, par, o)", head)
+    logged = tuple([name for name in loop.slots.log if name in wanted])
+    return Kernel(source, text.out.keys, logged)
 
 
-def _vector_phase(loop: Loop, phase: Phase, widths: dict[str, int]) -> None:
-    out = loop.out
+def _vector_phase(text: Text, phase: Phase, wanted: set[str]) -> None:
+    loop, out = text.loop, text.out
     vectors = out.variable(Vectors(phase.nodes[0].name))
     stacks = stacks_of(phase.nodes)
     if stacks:
@@ -177,31 +186,31 @@ def _vector_phase(loop: Loop, phase: Phase, widths: dict[str, int]) -> None:
     else:
         out.write(2, f"for b in range({vectors}):", "    i = b * LANES")
     for source, stack in stacks.items():
-        _stacked_product(loop, source, stack)
+        _stacked_product(text, source, stack)
     for node in phase.nodes:
         if not node.op.product:
-            arguments = [loop.value(node, name, widths[name]) for name in node.inputs]
+            arguments = [text.value(node, name) for name in node.inputs]
             out.write(3, f"{loop.variables[node.name]} = {_expression(out, node, arguments)}")
-        if node.name in loop.kept:
+        if node.name in wanted:
             place = out.variable(Log(node.name))
             out.write(3, f"store(log, now + {place} + i, {loop.variables[node.name]})")
     if stacks:
         out.write(3, "b += 1 - 2 * odd")
 
 
-def _stacked_product(loop: Loop, source: str, stack: list[Node]) -> None:
+def _stacked_product(text: Text, source: str, stack: list[Node]) -> None:
     """Write the product of all gains of one signal, several columns a pass.
 
     Every gain has an accumulator for each column of a pass: enough of them that additions do not
     wait for one another, and no more than there are registers for.
     """
-    out = loop.out
-    buffer, base = loop.base(source)
+    loop, out = text.loop, text.out
+    buffer, base = text.base(source)
     columns = out.variable(Width(source))
     q, halves = len(stack), "abcd" if len(stack) <= 4 else "ab"
     n = len(halves)
     for node in stack:
-        out.write(3, *(f"{loop.variables[node.name]}{half} = zero(log)" for half in halves))
+        out.write(3, *[f"{loop.variables[node.name]}{half} = zero(log)" for half in halves])
     pack = out.variable(Pack(tuple(node.name for node in stack)))
     out.write(3, f"p = {pack} + b * {columns} * {q} * LANES", f"for j in range({columns} // {n}):")
     for k, half in enumerate(halves):
@@ -213,7 +222,7 @@ def _stacked_product(loop: Loop, source: str, stack: list[Node]) -> None:
             out.write(4, f"{total} = fma(load(par, {place}), s{half}, {total})")
     out.write(4, f"p += {n * q} * LANES")
     # A large matrix comes from the second cache: its next lines, while these are multiplied.
-    out.write(4, *(f"prefetch(par, p + {k} * LANES)" for k in range(n * q)))
+    out.write(4, *[f"prefetch(par, p + {k} * LANES)" for k in range(n * q)])
     out.write(3, f"for j in range({columns} // {n} * {n}, {columns}):")
     out.write(4, f"s = splat({buffer}, {base} + j)")
     for row, node in enumerate(stack):
@@ -230,7 +239,7 @@ def _stacked_product(loop: Loop, source: str, stack: list[Node]) -> None:
 
 def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
     """Return the call that computes a node from its arguments."""
-    formula = node.op.element(len(node.inputs), node.static)
+    formula = node.formula
     settings = settings_of(out, node)
     if formula.inline:
         return inlined(formula.value, dict(zip(formula.inputs, arguments, strict=True)) | settings)
@@ -239,31 +248,31 @@ def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
 
 def settings_of(out: Writer, node: Node) -> dict[str, str]:
     """Return the expressions for an operation's parameters: one number an element."""
-    names = node.op.element(len(node.inputs), node.static).parameters
+    names = node.formula.parameters
     return {n: f"load(par, {out.variable(Parameter(node.name, n))} + i)" for n in names}
 
 
-def _moving(loop: Loop, node: Node) -> None:
+def _moving(text: Text, node: Node) -> None:
     """Write what moves elements about, element by element."""
-    out = loop.out
+    out = text.out
     place = out.variable(Log(node.name))
     if "index" in node.static:
-        buffer, base = loop.base(node.inputs[0])
+        buffer, base = text.base(node.inputs[0])
         index = out.variable(Index(node.name))
         out.write(2, f"for j in range({out.variable(Width(node.name))}):")
         out.write(3, f"log[now + {place} + j] = {buffer}[{base} + o[{index} + j]]")
         return
     out.write(2, f"p = now + {place}")
     for name in node.inputs:
-        buffer, base = loop.base(name)
+        buffer, base = text.base(name)
         columns = out.variable(Width(name))
         out.write(2, f"for j in range({columns}):", f"    log[p + j] = {buffer}[{base} + j]")
         out.write(2, f"p += {columns}")
 
 
-def _copy(loop: Loop, source: str, delay: str) -> None:
+def _copy(text: Text, source: str, delay: str) -> None:
     """Write the storing of a delay that has a place of its own."""
-    out = loop.out
-    buffer, base = loop.base(source)
+    out = text.out
+    buffer, base = text.base(source)
     out.write(2, f"for j in range({out.variable(Width(delay))}):")
     out.write(3, f"log[now + {out.variable(Log(delay))} + j] = {buffer}[{base} + j]")
