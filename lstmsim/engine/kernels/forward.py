@@ -198,7 +198,7 @@ class ForwardRun:
             self._strided[name] = Strided(out, offset, row)
 
     def _record_loop(self, number: int, plan: LoopPlan) -> None:
-        program, kernel = self.program, plan.forward[self.log_mode]
+        program, kernel = self.program, plan.forward(self.log_mode)
         offsets, row = plan.log[self.log_mode]
         log = aligned((self.samples + 1) * row, program.dtype)
         log[:row] = 0
@@ -214,8 +214,8 @@ class ForwardRun:
             )
             arguments = (log[first * row :], ext[first * ext_row :], par, numbers)
             self.calls.append((function, arguments))
-        for name in kernel.logged:
-            self._strided[name] = Strided(log[row:], offsets[name], row)
+        for name, offset in offsets.items():
+            self._strided[name] = Strided(log[row:], offset, row)
         for node in plan.stage.delays:
             self._strided[node.name] = Strided(log, offsets[plan.slots.delays[node.name]], row)
         self.logs[number] = (log, external)

@@ -6,7 +6,7 @@ A `Program` knows no lengths of runs and no values of parameters: the stores of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,27 +69,23 @@ class LoopPlan:
 
     Parameters
     ----------
-    stage : Stage
+    loop : Loop
         The loop.
-    slots : Slots
-        Which signals have a slot in which buffer.
-    forward : dict of Kernel
-        By what is kept of a run, one of `LOG_MODES`.
     adjoint : Adjoint
         The kernel of the gradient.
     log : dict of Rows
-        The rows of the log, by what is kept of a run.
+        The rows of the log, by what is kept of a run, one of `LOG_MODES`.
     ext, bar, par : Rows
         The rows of signals from other stages and of cotangents, and the packed parameters.
     indices : dict of tuple of int
         The elements that a signal takes from another one, by its name.
     part : int
         Which part of the packed parameters is the loop's.
+    kernels : dict of Kernel
+        Those of the forward run that are rendered already, by what is kept.
     """
 
-    stage: Stage
-    slots: Slots
-    forward: dict[str, Kernel]
+    loop: Loop
     adjoint: Adjoint
     log: dict[str, Rows[str]]
     ext: Rows[str]
@@ -97,6 +93,23 @@ class LoopPlan:
     par: Rows[ParKey]
     indices: dict[str, tuple[int, ...]]
     part: int
+    kernels: dict[str, Kernel]
+
+    @property
+    def stage(self) -> Stage:
+        """The loop's nodes."""
+        return self.loop.stage
+
+    @property
+    def slots(self) -> Slots:
+        """Which signals have a slot in which buffer."""
+        return self.loop.slots
+
+    def forward(self, log_mode: str) -> Kernel:
+        """Return the kernel of the forward run, rendered when it is first wanted."""
+        if log_mode not in self.kernels:
+            self.kernels[log_mode] = render(self.loop, tuple(self.log[log_mode].offsets))
+        return self.kernels[log_mode]
 
     def arguments(
         self,
@@ -148,8 +161,6 @@ class Program:
         Precision.
     form : str
         "vector", "scalar" or "plain".
-    wanted : iterable of str
-        The signals that a run has to give when it need not give all.
 
     Attributes
     ----------
@@ -157,14 +168,11 @@ class Program:
         For every stage its loop's plan, or its stacks of gains.
     """
 
-    def __init__(
-        self, graph: Graph, schedule: Schedule, dtype: Any, form: str, wanted: Iterable[str]
-    ) -> None:
+    def __init__(self, graph: Graph, schedule: Schedule, dtype: Any, form: str) -> None:
         self.graph, self.schedule = graph, schedule
         self.dtype, self.form = np.dtype(dtype), form
         self.sizes = Sizes(graph.widths, UnitLanes(cache.lane_count(dtype, form)))
         self.packing = Packing(graph, self.sizes)
-        self.wanted = tuple(wanted)
         self.plans: list[LoopPlan | tuple[Stack, ...]] = [
             self._plan_loop(stage)
             if stage.loop
@@ -180,34 +188,32 @@ class Program:
         return Stack(source, tuple(nodes), self.sizes.signal_rows(names), part)
 
     def _plan_loop(self, stage: Stage) -> LoopPlan:
-        """Render the kernels of a loop, and give everything its place."""
-        graph, sizes = self.graph, self.sizes
-        loop = Loop(graph, stage)
-        slots = loop.slots
-        full, adjoint = render(loop), render_adjoint(loop)
-        # What a run of which only the outputs are wanted has to keep: them, what later stages
-        # read, and the states to go on with.
-        ends = [*self.wanted, *loop.read_outside, *(node.inputs[0] for node in stage.delays)]
-        kept = {slots.delays.get(name, name) for name in ends}
-        forward = {
-            "all": full,
-            "outputs": render(loop, kept),
-            "gradient": render(loop, kept.union(adjoint.logged)),
+        """Render a loop's kernels, and give everything its place."""
+        sizes, loop = self.sizes, Loop(self.graph, stage)
+        slots, adjoint = loop.slots, render_adjoint(loop)
+        # Of a run of which only the outputs are wanted: they, what later stages read, and the
+        # states to go on with.
+        ends = [*loop.read_outside, *[node.inputs[0] for node in stage.delays]]
+        logged = {
+            "all": slots.log,
+            "outputs": loop.logged(ends),
+            "gradient": loop.logged([*ends, *adjoint.logged]),
         }
-        keys = dict.fromkeys((*full.keys, *adjoint.keys))
-        par, part = self.packing.add_loop(key for key in keys if isinstance(key, ParKey))
+        forward = render(loop, logged["outputs"])
+        # The numbers of parameters and of cotangents are the same whatever the log keeps.
+        keys = dict.fromkeys((*forward.keys, *adjoint.keys))
+        par, part = self.packing.add_loop([key for key in keys if isinstance(key, ParKey)])
         bars = [key for key in keys if isinstance(key, Bar)]
         return LoopPlan(
-            stage=stage,
-            slots=slots,
-            forward=forward,
+            loop=loop,
             adjoint=adjoint,
-            log={mode: sizes.signal_rows(kernel.logged) for mode, kernel in forward.items()},
+            log={mode: sizes.signal_rows(names) for mode, names in logged.items()},
             ext=sizes.signal_rows(slots.external),
             bar=sizes.rows({bar: sizes.widths[bar.signal] for bar in bars}),
             par=par,
             indices={n.name: n.static["index"] for n in stage.nodes if "index" in n.static},
             part=part,
+            kernels={"outputs": forward},
         )
 
     def kernel(self, text: str) -> Callable[..., None]:
@@ -226,7 +232,7 @@ class Program:
     def texts(self) -> list[str]:
         """The text of every loop's kernel, and of its gradient's."""
         loops = [plan for plan in self.plans if isinstance(plan, LoopPlan)]
-        return [text for loop in loops for text in (loop.forward["all"].text, loop.adjoint.text)]
+        return [text for loop in loops for text in (loop.forward("all").text, loop.adjoint.text)]
 
     def pack(self, store: Store) -> Packed:
         """Return parameters as the kernels read them."""

@@ -43,13 +43,10 @@ class Kernel:
         The source of ``forward(log, ext, par, o)``.
     keys : tuple of Key
         What each number in `o` is.
-    logged : tuple of str
-        The signals that the log keeps.
     """
 
     text: str
     keys: tuple[Key, ...]
-    logged: tuple[str, ...]
 
 
 class Writer:
@@ -70,7 +67,7 @@ class Writer:
 
     def write(self, depth: int, *lines: str) -> None:
         """Add lines, indented so deep."""
-        self.lines.extend("    " * depth + line for line in lines)
+        self.lines.extend(map(("    " * depth).__add__, lines))
 
     def function(self, signature: str, head: list[str]) -> str:
         """Return the text of a function: its variables, what comes first, and the lines.
@@ -112,6 +109,12 @@ class Loop:
                 phase = self.phase_of[node.name]
                 self.needed.update([n for n in node.inputs if self.phase_of.get(n, phase) != phase])
 
+    def logged(self, kept: Iterable[str]) -> tuple[str, ...]:
+        """Return the signals that the log keeps: some, and what the loop itself reads again."""
+        delays = self.slots.delays
+        wanted = self.needed.union([delays.get(name, name) for name in kept])
+        return tuple([name for name in self.slots.log if name in wanted])
+
 
 class Text:
     """The text of a kernel as far as it is written, and where it reads signals from."""
@@ -141,21 +144,20 @@ class Text:
         return f"load({buffer}, {base} + i)"
 
 
-def render(loop: Loop, kept: Iterable[str] | None = None) -> Kernel:
+def render(loop: Loop, logged: tuple[str, ...]) -> Kernel:
     """Render the kernel of one loop.
 
     Parameters
     ----------
     loop : Loop
         The loop.
-    kept : iterable of str, optional
-        Signals to keep beyond those that the loop itself needs again; all if not given.
+    logged : tuple of str
+        The signals that the log keeps.
     """
     text = Text(loop, Samples(), Row("log"), Row("ext"))
-    wanted = set(loop.slots.log) if kept is None else loop.needed.union(kept)
     for phase in loop.phases:
         if phase.vector:
-            _vector_phase(text, phase, wanted)
+            _vector_phase(text, phase, logged)
         else:
             for node in phase.nodes:
                 _moving(text, node)
@@ -170,11 +172,10 @@ def render(loop: Loop, kept: Iterable[str] | None = None) -> Kernel:
         "        x = k * o2",
     ]
     source = text.out.function("forward(log, ext, par, o)", head)
-    logged = tuple([name for name in loop.slots.log if name in wanted])
-    return Kernel(source, text.out.keys, logged)
+    return Kernel(source, text.out.keys)
 
 
-def _vector_phase(text: Text, phase: Phase, wanted: set[str]) -> None:
+def _vector_phase(text: Text, phase: Phase, logged: tuple[str, ...]) -> None:
     loop, out = text.loop, text.out
     vectors = out.variable(Vectors(phase.nodes[0].name))
     stacks = stacks_of(phase.nodes)
@@ -191,7 +192,7 @@ def _vector_phase(text: Text, phase: Phase, wanted: set[str]) -> None:
         if not node.op.product:
             arguments = [text.value(node, name) for name in node.inputs]
             out.write(3, f"{loop.variables[node.name]} = {_expression(out, node, arguments)}")
-        if node.name in wanted:
+        if node.name in logged:
             place = out.variable(Log(node.name))
             out.write(3, f"store(log, now + {place} + i, {loop.variables[node.name]})")
     if stacks:
