@@ -203,7 +203,7 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
         elif variable in written:
             loop.slots[name] = written[variable]
         else:
-            written[variable] = f"{name}'" if is_trained else name
+            written[variable] = f"{name}/" if is_trained else name
             loop.slots[name] = written[variable]
             place = out.place(f"bar:{written[variable]}")
             out.write(3, f"store(bar, now + {place} + i, {variable})")
@@ -253,7 +253,7 @@ def _transposed_product(loop: _Backward, number: int, source: str, stack: list[N
     into = loop.home(source)
     rows = out.place(f"width:{stack[0].name}")
     blocks = out.place(f"blocks:{source}")
-    pack = out.place(f"par:transposed{number}:{source}")
+    pack = out.place(f"par:transposed/{number}/{source}")
     slots = [out.place(f"bar:{loop.slots[node.name]}") for node in stack]
     q = len(stack)
     # Two vectors of the result a pass, which share the elements that they are multiplied with.

@@ -183,7 +183,7 @@ def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) ->
     n = len(halves)
     for node in stack:
         out.write(3, *(f"{loop.variables[node.name]}{half} = zero(log)" for half in halves))
-    pack = out.place(f"par:pack{number}:{source}")
+    pack = out.place(f"par:pack/{number}/{source}")
     out.write(3, f"p = {pack} + b * {columns} * {q} * LANES", f"for j in range({columns} // {n}):")
     for k, half in enumerate(halves):
         out.write(4, f"s{half} = splat({buffer}, {base} + {n} * j + {k})")
@@ -221,7 +221,7 @@ def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
 def settings_of(out: Writer, node: Node) -> dict[str, str]:
     """Return the expressions for an operation's parameters: one number an element."""
     names = node.op.element(len(node.inputs), node.static).parameters
-    return {name: f"load(par, {out.place(f'par:{node.block}.{name}')} + i)" for name in names}
+    return {name: f"load(par, {out.place(f'par:{name}/{node.block}')} + i)" for name in names}
 
 
 def _moving(loop: Loop, node: Node, widths: dict[str, int]) -> None:
