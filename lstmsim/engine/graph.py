@@ -82,7 +82,7 @@ class Graph:
     @property
     def delays(self) -> dict[str, Node]:
         """The nodes that keep a state."""
-        return {name: node for name, node in self.nodes.items() if node.op.name == "delay"}
+        return {name: node for name, node in self.nodes.items() if node.op.memory}
 
     def needed(self, signals: Iterable[str]) -> set[str]:
         """Return the signals that some signals depend on, now or later, and themselves."""

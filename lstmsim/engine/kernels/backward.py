@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import settings_of
+from lstmsim.engine.kernels.adjoint import read_by
 from lstmsim.engine.kernels.forward import Call, Tape, pieces
 from lstmsim.engine.kernels.packing import aligned
 from lstmsim.engine.kernels.plan import LoopPlan
@@ -171,7 +172,7 @@ class Backward:
         stage = self._program.schedule.stages[number]
         stacks = stacks_of(stage.nodes)
         for node in reversed(stage.nodes):
-            if node.op.name == "matvec":
+            if node.op.product:
                 stack = stacks[node.inputs[0]]
                 if node is stack[0]:  # all its gains' readers are behind
                     self._record_stack(node.inputs[0], stack)
@@ -180,9 +181,9 @@ class Backward:
 
     def _record_node(self, node: Node, bar: Array) -> None:
         tape = self.tape
-        if node.op.name == "constant":
+        if node.op.constant:
             self._parameter(node.block, "value", _total, bar)
-        elif node.op.name == "delay":
+        elif node.op.memory:
             self._add(node.inputs[0], _earlier, bar, self.following[node.block])
             self._parameter(node.block, "x0", _copy, bar[0])
             self.states[node.block] = bar[0]
@@ -195,6 +196,17 @@ class Backward:
                 self._add(name, _pulled, found, position)
             for name in node.parameters:
                 self._parameter(node.block, name, _pulled, found, name)
+
+    def _own_parameters(self, node: Node, bar: Array) -> None:
+        """Record the gradients of an element-wise operation's parameters in a loop."""
+        settings = settings_of(node, self.tape.packed.store.arrays)
+        read = {name: self.tape.signal(name) for name in read_by(node)}
+        # What the gradient does not read was not kept: any array of the width will do.
+        *inputs, y = (read.get(name, bar) for name in (*node.inputs, node.name))
+        found: list[Any] = [None]
+        self._call(_pull, found, node, bar, tuple(inputs), y, settings)
+        for name in node.parameters:
+            self._parameter(node.block, name, _pulled, found, name)
 
     def _record_stack(self, source: str, stack: list[Node]) -> None:
         arrays = self.tape.packed.store.arrays
@@ -309,9 +321,8 @@ class Backward:
         for source, stack in stacks_of(plan.stage.nodes).items():
             self._gains([(node, result(node.name)) for node in stack], source)
         for node in plan.stage.nodes:
-            if node.op.name == "scale":
-                x = tape.signal(node.inputs[0])
-                self._parameter(node.block, "k", _inner, result(node.name), x)
+            if node.op.elementwise and node.parameters:
+                self._own_parameters(node, result(node.name))
         for node in plan.stage.delays:
             at = plan.bar[places.delays[node.name]]
             self.states[node.block] = buffer[0, at : at + node.width]
@@ -334,10 +345,6 @@ def _total(bar: Array, out: Array) -> None:
 def _narrow(total: Array, out: Array) -> None:
     """Write what is due to a value, which may be one number for all elements."""
     out[...] = total if total.shape == out.shape else total.sum()
-
-
-def _inner(bar: Array, x: Array, out: Array) -> None:
-    out[...] = np.vdot(bar, np.broadcast_to(x, bar.shape))
 
 
 def _earlier(bar: Array, following: Array, out: Array) -> None:

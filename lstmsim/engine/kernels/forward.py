@@ -168,16 +168,16 @@ class Tape:
         program, arrays = self.program, self.packed.store.arrays
         by_source = {stack.source: stack for stack in stacks}
         for node in program.schedule.stages[number].nodes:
-            if node.op.name == "matvec":
+            if node.op.product:
                 if node.name not in self._homes:
                     self._record_stack(by_source[node.inputs[0]], data[node.inputs[0]])
                 continue
             shape = (self.samples, node.width)
-            if node.op.name == "constant":
+            if node.op.constant:
                 self._values[node.name] = np.broadcast_to(arrays[node.block]["value"], shape)
                 continue
             settings = settings_of(node, arrays)
-            if node.op.name == "delay":
+            if node.op.memory:
                 settings["x0"] = np.empty((1, node.width), program.dtype)
                 self.states[node.block] = settings["x0"][0]
             room = aligned(self.samples * node.width, program.dtype).reshape(shape)

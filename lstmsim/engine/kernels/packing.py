@@ -114,22 +114,26 @@ class Packed:
     def __init__(self, store: Store, graph: Graph, plans: Plans, sizes: Sizes) -> None:
         self.store = store
         # Where each number comes from is found by packing numbers' places instead of numbers:
-        # place 0 holds the zeros between, then come the parameters, then the bounds of clips.
+        # place 0 holds the zeros between, then come the parameters, then what is not trained.
         places = np.arange(1, len(store.values) + 1)
         arrays = store.views(places)
         self._all = np.zeros(1 + len(places), store.values.dtype)
-        bounds: dict[str, dict[str, Array]] = {}
+        fixed: dict[str, dict[str, Array]] = {}
         for node in graph.nodes.values():
-            if node.op.name == "clip":
-                own = [np.broadcast_to(node.static[b], (node.width,)) for b in ("low", "high")]
+            own = (
+                node.op.element(len(node.inputs), node.static).parameters
+                if node.op.elementwise
+                else ()
+            )
+            for name in set(own) - set(node.parameters):
                 at = len(self._all)
-                self._all = np.concatenate([self._all, *own]).astype(store.values.dtype)
-                ids = np.arange(at, at + 2 * node.width).reshape(2, -1)
-                bounds[node.block] = {"low": ids[0], "high": ids[1]}
+                values = np.broadcast_to(node.static[name], (node.width,))
+                self._all = np.concatenate([self._all, values]).astype(store.values.dtype)
+                fixed.setdefault(node.block, {})[name] = np.arange(at, len(self._all))
         indices: list[dict[str, Array]] = []
         for plan in plans:
             if isinstance(plan, LoopPlan):
-                indices.append({"": _pack_loop(plan, arrays, bounds, graph, sizes)})
+                indices.append({"": _pack_loop(plan, arrays, fixed, graph, sizes)})
             else:
                 indices.append({stack.source: _pack_stack(stack, arrays, sizes) for stack in plan})
         line = LINE // store.values.itemsize
@@ -167,7 +171,7 @@ def _pack_stack(stack: Stack, arrays: Parameters, sizes: Sizes) -> Array:
 def _pack_loop(
     plan: LoopPlan,
     arrays: Parameters,
-    bounds: Mapping[str, Mapping[str, Array]],
+    fixed: Mapping[str, Mapping[str, Array]],
     graph: Graph,
     sizes: Sizes,
 ) -> Array:
@@ -188,9 +192,8 @@ def _pack_loop(
             values = np.broadcast_to(value, (sizes.widths[name],))
         else:
             parameter, block = name.split("/")
-            if parameter == "k":
-                values = np.reshape(arrays[block]["k"], (1,))
-            else:
-                values = bounds[block][parameter]
+            width = next(n.width for n in plan.stage.nodes if n.block == block)
+            own = {**fixed.get(block, {}), **arrays.get(block, {})}
+            values = np.broadcast_to(own[parameter], (width,))
         packed[at : at + values.size] = values
     return packed

@@ -84,6 +84,6 @@ class Program:
             if isinstance(plan, LoopPlan):
                 elements += plan.rows[kept] + gradient * plan.rows["bar"]
             else:
-                widths = (node.width for node in stage.nodes if node.op.name != "constant")
+                widths = (node.width for node in stage.nodes if not node.op.constant)
                 elements += sum(map(self.sizes.padded, widths)) * (1 + gradient)
         return max(1, int(elements * self.dtype.itemsize))  # constants alone take none

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.base import seems_finite
-from lstmsim.engine.graph import Graph, Node
+from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels.forward import Tape
 from lstmsim.engine.kernels.packing import Store
 from lstmsim.engine.kernels.program import Program
@@ -94,8 +94,7 @@ def _one_stage(graph: Graph, schedule: Schedule) -> Schedule:
     """
     needed = graph.needed([*graph.outputs, *graph.delays])
     nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]
-    parts: dict[str, list[Node]] = {"constant": [], "delay": [], "": []}
-    for node in nodes:
-        parts[node.op.name if node.op.name in parts else ""].append(node)
-    constants = Stage(False, tuple(parts["constant"]))
-    return Schedule((constants, Stage(True, (*parts["delay"], *parts[""]))))
+    constants = Stage(False, tuple(node for node in nodes if node.op.constant))
+    rest = [node for node in nodes if not node.op.constant]
+    delays_first = sorted(rest, key=lambda node: not node.op.memory)
+    return Schedule((constants, Stage(True, tuple(delays_first))))
