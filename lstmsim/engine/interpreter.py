@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule, Stage
+from lstmsim.engine.store import Parameters
 
 Array = npt.NDArray[Any]
 Signals = dict[str, Array]
-#: By block name and parameter name.
-Parameters = Mapping[str, Mapping[str, Array]]
 
 
 def settings_of(node: Node, parameters: Parameters) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Parameters: one flat vector of them, and the same numbers in the order that kernels read."""
+"""Parameters in the order that kernels read them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import in_precision
 from lstmsim.engine.graph import Graph
-from lstmsim.engine.interpreter import Parameters
 from lstmsim.engine.kernels.plan import LoopPlan, Sizes, Stack
+from lstmsim.engine.store import Parameters, Store
 
 Array = npt.NDArray[Any]
 Plans = list[LoopPlan | tuple[Stack, ...]]
@@ -26,73 +25,6 @@ def aligned(size: int, dtype: Any) -> Array:
     room = np.empty(size + extra, dtype)
     skipped = -room.ctypes.data % LINE // room.itemsize
     return room[skipped : skipped + size]
-
-
-class Store:
-    """The parameters of a diagram in one precision: a flat vector, and views of it.
-
-    Parameters
-    ----------
-    parameters : mapping
-        The arrays of the blocks.
-    dtype : dtype
-        Precision.
-
-    Attributes
-    ----------
-    layout : dict
-        The part of the vector that a parameter is, and its shape, by block and parameter name.
-    values : ndarray
-        The vector.
-    arrays : dict of dict of ndarray
-        Views of it, by block and parameter name.
-    version : int
-        Counts the changes.
-    """
-
-    def __init__(self, parameters: Parameters, dtype: Any) -> None:
-        self.layout: dict[tuple[str, str], tuple[slice, tuple[int, ...]]] = {}
-        total = 0
-        for block, values in parameters.items():
-            for name, value in values.items():
-                size = int(np.size(value))
-                self.layout[block, name] = (slice(total, total + size), np.shape(value))
-                total += size
-        self.values = np.zeros(total, dtype)
-        self.arrays = self.views(self.values)
-        self.version = 0
-        self.set(parameters)
-
-    @property
-    def initial_states(self) -> dict[str, Array]:
-        """What the delays put out first, as views, by block name."""
-        return {block: self.arrays[block]["x0"] for block, name in self.layout if name == "x0"}
-
-    def views(self, values: Array) -> dict[str, dict[str, Array]]:
-        """Return a vector's parts in their shapes."""
-        views: dict[str, dict[str, Array]] = {}
-        for (block, name), (part, shape) in self.layout.items():
-            views.setdefault(block, {})[name] = values[part].reshape(shape)
-        return views
-
-    def set(self, parameters: Parameters) -> None:
-        """Take over parameters of some blocks.
-
-        Raises
-        ------
-        InvalidValueError
-            If a number is too large for the precision.
-        """
-        with np.errstate(over="ignore"):
-            for block, values in parameters.items():
-                for name, value in values.items():
-                    self.arrays[block][name][...] = value
-        # One look at all of them: training sets every parameter at every step.
-        if not np.logical_and.reduce(np.isfinite(self.values)):
-            for block, values in parameters.items():
-                for name, value in values.items():
-                    in_precision(np.asarray(value), self.values.dtype, name, f"block {block!r}")
-        self.version += 1
 
 
 class Packed:
