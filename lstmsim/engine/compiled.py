@@ -541,8 +541,9 @@ class Compiled:
         # Of the signals that are bad at this sample, the one computed first is the origin.
         order = [*self.graph.sources, *(n.name for s in self.schedule.stages for n in s.nodes)]
         origin = next(n for n in order if n in bad and bad[n][..., sample, :].any())
-        where = place(signal_ports(self.diagram)[origin][0])
-        raise NonFiniteSignalError.at(where, sample, found[origin][..., sample, :])
+        block = signal_ports(self.diagram)[origin][0]
+        values = found[origin][..., sample, :]
+        raise NonFiniteSignalError.at(place(block), sample, values, block.name)
 
 
 def each(one: Callable[[int], Any], count: int) -> list[Any]:
