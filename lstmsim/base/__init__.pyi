@@ -8,6 +8,7 @@ from .arrays import real_vector as real_vector
 from .arrays import sample_time as sample_time
 from .arrays import seems_finite as seems_finite
 from .errors import AlgebraicLoopError as AlgebraicLoopError
+from .errors import CompilationError as CompilationError
 from .errors import DataFileError as DataFileError
 from .errors import DiagramError as DiagramError
 from .errors import ExpressionError as ExpressionError

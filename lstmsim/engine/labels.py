@@ -103,5 +103,5 @@ class Labels:
         stages = self._schedule.stages
         order = [*self._graph.sources, *(node.name for stage in stages for node in stage.nodes)]
         origin = next(n for n in order if n in bad and bad[n][..., sample, :].any())
-        where = place(signal_ports(self._diagram)[origin][0])
-        raise NonFiniteSignalError.at(where, sample, found[origin][..., sample, :])
+        block, values = signal_ports(self._diagram)[origin][0], found[origin][..., sample, :]
+        raise NonFiniteSignalError.at(place(block), sample, values, block.name)
