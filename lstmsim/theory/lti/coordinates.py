@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ import scipy.linalg
 from lstmsim.base import FloatArray, InvalidValueError
 from lstmsim.networks import Network
 from lstmsim.theory.lti.linearity import bounds
-from lstmsim.theory.lti.systems import Matrices
+
+if TYPE_CHECKING:
+    import control
 
 #: Roundings hardly ever all go one way: what happens is about a hundredth of the bound.
 _LIKELY = 0.01
@@ -23,12 +25,14 @@ _SHARE = 1e-4
 _TRIED = 2.0**-40
 #: Scales below could lose bits, as the smallest numbers of single precision do.
 _LEAST = 2.0**-60
+#: 2 to this power samples: a system that remembers for longer is taken for unstable.
+_DOUBLINGS = 50
 
 
 def choose(
-    system: Matrices,
-    target: Matrices,
-    network: Callable[[Matrices, float], Network],
+    system: control.StateSpace,
+    target: control.StateSpace,
+    network: Callable[[control.StateSpace, float], Network],
     limits: FloatArray,
     dtype: npt.DTypeLike,
     samples: int | None,
@@ -42,9 +46,9 @@ def choose(
 
     Parameters
     ----------
-    system : Matrices
+    system : control.StateSpace
         The system.
-    target : Matrices
+    target : control.StateSpace
         The one that the network is to compute: another one if it has no direct path.
     network : callable
         Makes a network of a system and a scale.
@@ -92,30 +96,30 @@ def _scale(rounding: float, nonlinear: float) -> float:
     return max(_LEAST, 2.0 ** min(0, math.floor(math.log2(best))))
 
 
-def _candidates(system: Matrices) -> Iterator[Matrices]:
+def _candidates(system: control.StateSpace) -> Iterator[control.StateSpace]:
+    from control import similarity_transform
+
     yield system
-    n = len(system.A)
-    if n == 0:
+    T = _balancing(system)
+    if T is None:
         return
-    balanced = _balanced(system)
-    if balanced is not None:
+    try:
+        balanced = similarity_transform(system, T, inverse=True)
+    except np.linalg.LinAlgError:
+        return
+    if all(np.isfinite(matrix).all() for matrix in (balanced.A, balanced.B, balanced.C)):
         yield balanced
         _, Q = scipy.linalg.schur(balanced.A)
-        yield balanced.in_coordinates(Q, Q.T)
+        yield similarity_transform(balanced, Q, inverse=True)
 
 
-def _balanced(system: Matrices) -> Matrices | None:
-    """Return the balanced realisation: both Gramians diagonal and equal; None if there is none."""
-    A = system.A
-    if np.abs(np.linalg.eigvals(A)).max() >= 1:
+def _balancing(system: control.StateSpace) -> FloatArray | None:
+    """Return T whose states T⁻¹ x have both Gramians diagonal and equal; None if there is none."""
+    if system.nstates == 0:
         return None
-    try:
-        with warnings.catch_warnings():
-            # Of a badly scaled system: what comes of it is judged by its bound, as any other is.
-            warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
-            reach = scipy.linalg.solve_discrete_lyapunov(A, system.B @ system.B.T)
-            observe = scipy.linalg.solve_discrete_lyapunov(A.T, system.C.T @ system.C)
-    except np.linalg.LinAlgError:  # a pole that only rounding keeps from the unit circle
+    reach = _gramian(system.A, system.B @ system.B.T)
+    observe = _gramian(system.A.T, system.C.T @ system.C)
+    if reach is None or observe is None:
         return None
     roots = [_root(gramian) for gramian in (reach, observe)]
     _, sizes, Vt = np.linalg.svd(roots[1].T @ roots[0])
@@ -124,11 +128,24 @@ def _balanced(system: Matrices) -> Matrices | None:
     if not sizes.all() or not np.isfinite(sizes).all():
         return None
     T = roots[0] @ Vt.T / np.sqrt(sizes)
-    try:
-        inverse = np.linalg.inv(T)
-    except np.linalg.LinAlgError:
-        return None
-    return system.in_coordinates(T, inverse) if np.isfinite(inverse).all() else None
+    return np.asarray(T)
+
+
+def _gramian(A: FloatArray, Q: FloatArray) -> FloatArray | None:
+    """Return Σ Aᵏ Q Aᵏᵀ over all k, by doubling the number of terms; None if it has no limit.
+
+    Unlike SciPy's solver it warns of no badly scaled system, whose network is judged by its
+    bound as any other is: a filter of warnings would be for all threads.
+    """
+    with np.errstate(all="ignore"):
+        for _ in range(_DOUBLINGS):
+            more = A @ Q @ A.T
+            Q, A = Q + more, A @ A
+            if not np.isfinite(Q).all():
+                return None
+            if (np.diag(more) <= 1e-17 * np.diag(Q)).all():
+                return Q
+    return None
 
 
 def _root(gramian: FloatArray) -> FloatArray:

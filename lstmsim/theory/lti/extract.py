@@ -62,7 +62,7 @@ def extract(
     s = checked_scale(scale, "extract")
     _check_saturated(layer, input_range)
     system = read(network)
-    return control.ss(system.A, system.B / s, s * system.C, system.D, system.Ts)
+    return control.ss(system.A, system.B / s, s * system.C, system.D, system.dt)
 
 
 def checked_scale(scale: float, where: str) -> float:

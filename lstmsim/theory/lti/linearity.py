@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
 from lstmsim.base import (
     FloatArray,
@@ -20,7 +19,7 @@ from lstmsim.base import (
 from lstmsim.networks import LSTM, Network
 from lstmsim.theory.lti.peaks import absolute_sum
 from lstmsim.theory.lti.report import Linearity
-from lstmsim.theory.lti.systems import Matrices, check_samples, discrete, input_limits
+from lstmsim.theory.lti.systems import check_samples, discrete, input_limits
 
 if TYPE_CHECKING:
     import control
@@ -95,7 +94,7 @@ def linearity(
 def bounds(
     network: Network,
     limits: FloatArray,
-    system: Matrices | None,
+    system: control.StateSpace | None,
     dtype: npt.DTypeLike,
     samples: int | None,
 ) -> Linearity:
@@ -130,7 +129,7 @@ def bounds(
     nonlinear = np.minimum(nonlinear, largest + peak)  # saturated, a network does no more
     weights = np.zeros(len(gain))
     if system is not None:
-        weights = _peak(_difference(system, own), limits, samples)
+        weights = _peak(system - own, limits, samples)
     return Linearity(
         nonlinear=_plain(nonlinear),
         rounding=_plain(rounding),
@@ -178,11 +177,15 @@ def parts(network: Any, where: str) -> tuple[LSTM, FloatArray, FloatArray]:
     return layer, gain, np.zeros(len(gain)) if bias is None else np.array(bias)
 
 
-def read(network: Network) -> Matrices:
+def read(network: Network) -> control.StateSpace:
     """Return the linear system in the weights, with states h⁻: A = R_g, B = W_g, …."""
+    import control
+
     layer, gain, _ = parts(network, "extract")
     W, R, _ = layer.gate("g")
-    return Matrices(np.array(R), np.array(W), gain @ R, gain @ W, network.Ts)
+    return control.StateSpace(
+        np.array(R), np.array(W), gain @ R, gain @ W, network.Ts, remove_useless_states=False
+    )
 
 
 def offset(network: Network) -> FloatArray:
@@ -228,19 +231,13 @@ def _product(matrix: FloatArray, vector: FloatArray) -> FloatArray:
     return np.asarray(np.where(vector == 0, 0.0, terms).sum(axis=1))
 
 
-def _peak(system: Matrices, limits: FloatArray, samples: int | None) -> FloatArray:
+def _peak(system: control.StateSpace, limits: FloatArray, samples: int | None) -> FloatArray:
     """Return the most that each output can reach."""
     response = absolute_sum(system.C, system.A, system.B, samples)
     return np.asarray((response + np.abs(system.D)) @ limits)
 
 
-def _difference(one: Matrices, other: Matrices) -> Matrices:
-    A = scipy.linalg.block_diag(one.A, other.A)
-    B, C = np.vstack([one.B, other.B]), np.hstack([one.C, -other.C])
-    return Matrices(A, B, C, one.D - other.D, one.Ts)
-
-
-def _check_fits(system: Matrices, own: Matrices) -> None:
+def _check_fits(system: control.StateSpace, own: control.StateSpace) -> None:
     if system.D.shape != own.D.shape:
         shapes = [
             f"{count(s.D.shape[1], 'input')} and {count(s.D.shape[0], 'output')}"
