@@ -371,7 +371,7 @@ def test_the_command_s_json_and_its_second_folder(cli: Cli, demo_folder: Path) -
     assert os.listdir("mine") == ["notes"]
 
 
-@pytest.mark.parametrize("where", ["parts.gradient_flow", "figures.plot"])
+@pytest.mark.parametrize("where", ["parts.flow_along", "figures.plot"])
 def test_an_interrupted_command_leaves_nothing(
     cli: Cli, demo_folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
