@@ -1,4 +1,4 @@
-"""Linear system → weights."""
+"""Weights of a network that computes a given linear system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Bias that saturates a gate: σ(100) is 1 to the last bit, σ(−100) is 4e-44.
 _SATURATING = 100.0
-#: What C may be off C·A⁻¹·A, relative: beyond, A is singular for this C.
+#: The largest relative residual of F·A = C; beyond, A is singular for this C.
 _SOLVED = 1e-6
 
 
@@ -157,7 +157,7 @@ def _with_output_units(system: control.StateSpace, s: float) -> Network:
 
 
 def _read_out(system: control.StateSpace) -> FloatArray:
-    """Return F with F·A = C: what reads the output of a sample from the states after it."""
+    """Return F with F·A = C, which reads a sample's output from the states after it."""
     if len(system.A) == 0:
         return np.zeros(system.C.shape)
     try:

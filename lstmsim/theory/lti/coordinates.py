@@ -1,4 +1,4 @@
-"""The scale and the coordinates of the states for which a network's error is the least."""
+"""The scale and the state coordinates that minimise a network's error."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lstmsim.theory.lti.linearity import bounds
 if TYPE_CHECKING:
     import control
 
-#: Roundings hardly ever all go one way: what happens is about a hundredth of the bound.
+#: Roundings cancel in part: the error is about a hundredth of the bound.
 _LIKELY = 0.01
-#: What the nonlinearity may add to the bound of the rounding, which no scale changes.
+#: The nonlinearity's error, relative to the bound of the rounding, which no scale changes.
 _SHARE = 1e-4
-#: Where the scale is first tried; tanh is linear there to less than the last bit.
-_TRIED = 2.0**-40
-#: Scales below could lose bits, as the smallest numbers of single precision do.
-_LEAST = 2.0**-60
+#: The first scale; tanh is linear there to less than the last bit.
+_FIRST_SCALE = 2.0**-40
+#: Smaller scales could lose bits, as the subnormal numbers of single precision do.
+_SMALLEST_SCALE = 2.0**-60
 #: A pole is at most 1 − 2⁻⁵³, and its 2⁶⁴th power is 0.
 _DOUBLINGS = 64
 
@@ -42,14 +42,14 @@ def choose(
     The nonlinearity's share of the error falls with the square of the scale; rounding's share
     does not depend on it, but on the coordinates.  So the coordinates are chosen by their
     rounding, and the scale as the largest power of two (which rounds no weight) at which the
-    nonlinearity adds next to nothing to it.
+    nonlinearity adds next to nothing.
 
     Parameters
     ----------
     system : control.StateSpace
         The system.
     target : control.StateSpace
-        The one that the network is to compute: another one if it has no direct path.
+        The system that the network should compute; without a direct path it is another one.
     network : callable
         Makes a network of a system and a scale.
     limits : ndarray of shape (m,)
@@ -71,7 +71,7 @@ def choose(
     """
     best: tuple[float, Network] | None = None
     for rescaled in _candidates(system):
-        report = bounds(network(rescaled, _TRIED), limits, target, dtype, samples)
+        report = bounds(network(rescaled, _FIRST_SCALE), limits, target, dtype, samples)
         floor = _LIKELY * max(report.rounding) + max(report.weights)
         if not math.isfinite(floor):
             continue
@@ -91,9 +91,9 @@ def choose(
 
 def _scale(rounding: float, nonlinear: float) -> float:
     if nonlinear == 0 or rounding == 0:
-        return _TRIED
-    best = _TRIED * math.sqrt(_SHARE * rounding / nonlinear)
-    return max(_LEAST, 2.0 ** min(0, math.floor(math.log2(best))))
+        return _FIRST_SCALE
+    best = _FIRST_SCALE * math.sqrt(_SHARE * rounding / nonlinear)
+    return max(_SMALLEST_SCALE, 2.0 ** min(0, math.floor(math.log2(best))))
 
 
 def _candidates(system: control.StateSpace) -> Iterator[control.StateSpace]:

@@ -1,4 +1,4 @@
-"""Linear systems from outside: python-control objects, checked."""
+"""Checks of linear systems from outside, which are python-control objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def discrete(sys: Any, Ts: float | None, where: str) -> control.StateSpace:
     Ts : float or None
         The sample time that it should have; needed if its own is unspecified.
     where : str
-        What wants it, for an error.
+        The name of the caller, for an error.
 
     Raises
     ------
