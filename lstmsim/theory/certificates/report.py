@@ -1,4 +1,4 @@
-"""What is certified of a network, and what is not."""
+"""The report on a network's stability: conditions, invariant sets, and a summary."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Box:
-    """What the states of a layer can reach: no trajectory leaves |h| ≤ h, |c| ≤ c.
+class InvariantSet:
+    """A box that no trajectory of a layer's states leaves: |h| ≤ h, |c| ≤ c.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ class StabilityReport:
         Largest magnitude of each input.
     conditions : tuple of Condition
         Every condition, layer by layer.
-    boxes : tuple of Box
-        Where the states remain, layer by layer.
+    boxes : tuple of InvariantSet
+        Boxes that the states do not leave, layer by layer.
     """
 
     input_bound: tuple[float, ...]
     conditions: tuple[Condition, ...]
-    boxes: tuple[Box, ...]
+    boxes: tuple[InvariantSet, ...]
 
     @property
     def incremental(self) -> bool:
@@ -105,7 +105,7 @@ class StabilityReport:
 
     @property
     def summary(self) -> str:
-        """What is guaranteed and what is not, in plain sentences."""
+        """The guarantees and their limits, in plain sentences."""
         given = sorted(set(self.input_bound))
         each = "|u| ≤ " if len(given) == 1 else "inputs within "
         shown = [f"{x:g}" for x in (given if len(given) == 1 else self.input_bound[:6])]
