@@ -1,4 +1,5 @@
 from .fitting import fit as fit
+from .fitting import fitted as fitted
 from .interrupts import TrainingInterrupted as TrainingInterrupted
 from .optimizers import OPTIMIZERS as OPTIMIZERS
 from .optimizers import SGD as SGD

@@ -114,10 +114,24 @@ def fit(
             given=type(model).__name__,
             expected="a Network, or a diagram from build, load or wired by hand",
         )
-    chosen = combined(options, changes)
+    result = fitted(model, (u, target), combined(options, changes), validation, progress, resume)
+    if result.reason == "diverged":
+        warnings.warn(result.message, stacklevel=2)
+    return result
+
+
+def fitted(
+    model: Network | BlockDiagram,
+    data: tuple[Data, Data],
+    chosen: TrainingOptions,
+    validation: tuple[Data, Data] | None = None,
+    progress: Progress | None = None,
+    resume: bool = False,
+) -> TrainingResult:
+    """Return what `fit` returns, without a warning if training diverged."""
     diagram, owner = owner_of(model)
     compiled = compile(diagram, chosen.dtype, chosen.engine)
-    problem, parts = _problem(compiled, owner, chosen, (u, target), validation)
+    problem, parts = _problem(compiled, owner, chosen, data, validation)
     state = loop.begin(problem)
     if chosen.checkpoint is not None:
         checkpoints.check_free(chosen.checkpoint, resume)
@@ -146,8 +160,6 @@ def fit(
     result = outcome(owner, compiled, problem, state, reason)
     if reason == "interrupted":
         raise TrainingInterrupted(f"{result.message}; {keeper.how_to_go_on}", result)
-    if result.reason == "diverged":
-        warnings.warn(result.message, stacklevel=2)
     return result
 
 

@@ -14,6 +14,7 @@ from lstmsim.base import FloatArray, InvalidTypeError, InvalidValueError
 from lstmsim.dynamics.gains.loops import Blocks, coordinates, run_of, split
 from lstmsim.dynamics.gains.products import Scaled, norms
 from lstmsim.dynamics.linearization.compose import jacobians, labels, state_matrix
+from lstmsim.dynamics.linearization.kinks import warn
 from lstmsim.dynamics.linearization.step import Signals, Step
 
 
@@ -83,6 +84,15 @@ def gradient_flow(
     R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
     networks", ICML 2013.
     """
+    flow = flow_along(diagram, traces, start, end)
+    warn(flow.attrs["nonsmooth"])
+    return flow
+
+
+def flow_along(
+    diagram: BlockDiagram, traces: xr.Dataset, start: int = 0, end: int | None = None
+) -> xr.Dataset:
+    """Return what `gradient_flow` returns, without a warning."""
     step, signals, kinks = run_of(diagram, traces, "gradient_flow")
     samples = traces.sizes["time"]
     first, last = _range(start, end, samples)

@@ -12,7 +12,7 @@ from lstmsim._version import __version__
 from lstmsim.base import DiagramError, FloatArray
 from lstmsim.dynamics.gains.products import norms
 from lstmsim.dynamics.linearization.compose import labels, state_matrix
-from lstmsim.dynamics.linearization.kinks import warned
+from lstmsim.dynamics.linearization.kinks import described, warn
 from lstmsim.dynamics.linearization.points import along
 from lstmsim.dynamics.linearization.step import Signals, Step, step_of
 
@@ -68,6 +68,13 @@ def loop_gains(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
     -----
     Where a slope jumps a `UserWarning` says so, and ``attrs["nonsmooth"]``, as of `linearize`.
     """
+    gains = gains_along(diagram, traces)
+    warn(gains.attrs["nonsmooth"])
+    return gains
+
+
+def gains_along(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
+    """Return what `loop_gains` returns, without a warning."""
     step, signals, kinks = run_of(diagram, traces, "loop_gains")
     A = state_matrix(step, signals, traces.sizes["time"])
     blocks = split(step, A)
@@ -98,7 +105,7 @@ def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step
             expected="at least one delay",
         )
     signals = along(step, traces)
-    return step, signals, warned(step, signals, traces.sizes["time"], stacklevel=4)
+    return step, signals, described(step, signals, traces.sizes["time"])
 
 
 def split(step: Step, A: FloatArray) -> Blocks:

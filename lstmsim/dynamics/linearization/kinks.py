@@ -40,10 +40,8 @@ def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Kink]:
     return found
 
 
-def warned(
-    step: Step, signals: Signals, samples: int, sample: int | None = None, stacklevel: int = 3
-) -> str:
-    """Warn of kinks, and return where they are in words; empty if there are none.
+def described(step: Step, signals: Signals, samples: int, sample: int | None = None) -> str:
+    """Return where kinks are in words; empty if there are none.
 
     Parameters
     ----------
@@ -53,8 +51,6 @@ def warned(
         How many samples they have.
     sample : int, optional
         What the only sample is called.
-    stacklevel : int, optional
-        Whose line the warning is about.
     """
     parts = []
     for name, kink in nonsmooth(step, signals, samples).items():
@@ -65,12 +61,15 @@ def warned(
         taken = " and ".join(f"{slope:.4g}" for slope in kink.slopes[:3])
         taken += " …" * (len(kink.slopes) > 3)
         parts.append(f"block {name!r} at {noun} {shown}{more} (slope {taken})")
-    at = "; ".join(parts)
+    return "; ".join(parts)
+
+
+def warn(at: str) -> None:
+    """Warn the caller's caller of the kinks that are described, if there are any."""
     if at:
         warnings.warn(
             "a slope jumps where the diagram is linearized, and it need not have a linearization "
             f"there: {at}; of the slopes on both sides that in brackets is taken, as by gradients",
             UserWarning,
-            stacklevel=stacklevel,
+            stacklevel=3,
         )
-    return at

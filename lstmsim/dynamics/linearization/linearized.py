@@ -13,7 +13,7 @@ from lstmsim._version import __version__
 from lstmsim.base import DiagramError, InvalidValueError, NonFiniteSignalError
 from lstmsim.diagram import State
 from lstmsim.dynamics.linearization.compose import StateSpace, state_space
-from lstmsim.dynamics.linearization.kinks import warned
+from lstmsim.dynamics.linearization.kinks import described, warn
 from lstmsim.dynamics.linearization.points import Sample, along, check_kind, point
 from lstmsim.dynamics.linearization.step import Signals, Step, evaluate, step_of
 
@@ -91,6 +91,20 @@ def linearize(
     0 for a ReLU at 0, 1 for a clip on its bounds.  A `UserWarning` names block, sample and
     slope, and ``attrs["nonsmooth"]`` of the dataset lists them; it is empty where all is smooth.
     """
+    linearization, kinks = linearized(diagram, traces, sample, state, u, open)
+    warn(kinks)
+    return linearization
+
+
+def linearized(
+    diagram: BlockDiagram,
+    traces: xr.Dataset | None = None,
+    sample: int | None = None,
+    state: State | None = None,
+    u: Sample | None = None,
+    open: Collection[str] = (),
+) -> tuple[Any, str]:
+    """Return what `linearize` returns, and what it warns of, in words."""
     _check_arguments(traces, sample, state, u)
     step = step_of(diagram)
     opened = _opened(step, open)
@@ -102,10 +116,10 @@ def linearize(
             signals, samples = _one(signals, sample, samples), 1
     space = state_space(step, signals, samples, opened)
     _check_finite(space)
-    kinks = warned(step, signals, samples, sample)
+    kinks = described(step, signals, samples, sample)
     if traces is None or sample is not None:
-        return _control(space, step.graph.Ts)
-    return _dataset(space, step, signals, traces, opened, kinks)
+        return _control(space, step.graph.Ts), kinks
+    return _dataset(space, step, signals, traces, opened, kinks), kinks
 
 
 def _check_arguments(traces: Any, sample: Any, state: Any, u: Any) -> None:

@@ -201,7 +201,7 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
         elif variable in written:
             loop.slots[name] = written[variable]
         else:
-            written[variable] = f"{name}'" if is_gain else name
+            written[variable] = f"{name}/" if is_gain else name
             loop.slots[name] = written[variable]
             place = out.place(f"bar:{written[variable]}")
             out.write(3, f"store(bar, now + {place} + i, {variable})")
@@ -222,12 +222,12 @@ def _pullback(loop: _Backward, node: Node, position: int, bar: str) -> str:
                 product = f"mul({product}, {_logged(loop, node, name)})"
         out.write(3, f"{part} = {product}")
     elif op == "scale":
-        out.write(3, f"{part} = mul(splat(par, {out.place(f'par:{node.block}.k')}), {bar})")
+        out.write(3, f"{part} = mul(splat(par, {out.place(f'par:k/{node.block}')}), {bar})")
     else:
         x, y = _logged(loop, node, node.inputs[0]), _logged(loop, node, node.name)
         bounds = ""
         if op == "clip":
-            low, high = (out.place(f"par:{node.block}.{bound}") for bound in ("low", "high"))
+            low, high = (out.place(f"par:{bound}/{node.block}") for bound in ("low", "high"))
             bounds = f", load(par, {low} + i), load(par, {high} + i)"
         out.write(3, f"{part} = {op}_pullback({bar}, {x}, {y}{bounds})")
     return part
@@ -248,7 +248,7 @@ def _transposed_product(loop: _Backward, number: int, source: str, stack: list[N
     into = loop.home(source)
     rows = out.place(f"width:{stack[0].name}")
     blocks = out.place(f"blocks:{source}")
-    pack = out.place(f"par:transposed{number}:{source}")
+    pack = out.place(f"par:transposed/{number}/{source}")
     slots = [out.place(f"bar:{loop.slots[node.name]}") for node in stack]
     q = len(stack)
     # Two vectors of the result a pass, which share the elements that they are multiplied with.

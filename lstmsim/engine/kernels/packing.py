@@ -173,9 +173,9 @@ def _pack_loop(
 ) -> Array:
     packed = np.zeros(plan.par_size, np.intp)
     for name, at in plan.par.items():
-        if name.startswith(("pack", "transposed")):
+        if name in plan.packs:
             matrices = [arrays[node.block]["K"] for node in plan.packs[name]]
-            if name.startswith("transposed"):
+            if name.startswith("transposed/"):
                 matrices = [K.T for K in matrices]
             rows, columns = matrices[0].shape
             room = np.zeros((sizes.padded(rows), columns, len(matrices)), np.intp)
@@ -187,7 +187,7 @@ def _pack_loop(
             value = arrays[graph.nodes[name].block]["value"]
             values = np.broadcast_to(value, (sizes.widths[name],))
         else:
-            block, _, parameter = name.rpartition(".")
+            parameter, block = name.split("/")
             if parameter == "k":
                 values = np.reshape(arrays[block]["k"], (1,))
             else:

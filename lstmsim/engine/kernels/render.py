@@ -182,7 +182,7 @@ def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) ->
     n = len(halves)
     for node in stack:
         out.write(3, *(f"{loop.variables[node.name]}{half} = zero(log)" for half in halves))
-    pack = out.place(f"par:pack{number}:{source}")
+    pack = out.place(f"par:pack/{number}/{source}")
     out.write(3, f"p = {pack} + b * {columns} * {q} * LANES", f"for j in range({columns} // {n}):")
     for k, half in enumerate(halves):
         out.write(4, f"s{half} = splat({buffer}, {base} + {n} * j + {k})")
@@ -223,9 +223,9 @@ def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
             product = f"mul({product}, {argument})"
         return product
     if name == "scale":
-        return f"mul(splat(par, {out.place(f'par:{node.block}.k')}), {arguments[0]})"
+        return f"mul(splat(par, {out.place(f'par:k/{node.block}')}), {arguments[0]})"
     if name == "clip":
-        low, high = (out.place(f"par:{node.block}.{bound}") for bound in ("low", "high"))
+        low, high = (out.place(f"par:{bound}/{node.block}") for bound in ("low", "high"))
         return f"clip({arguments[0]}, load(par, {low} + i), load(par, {high} + i))"
     return f"{name}({', '.join(arguments)})"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -131,10 +130,7 @@ class Attempts:
         if self._progress is not None:
             self._progress(name)
         try:
-            with warnings.catch_warnings():
-                # Kinks; each result has them itself, in words.
-                warnings.simplefilter("ignore", UserWarning)
-                result, found, note = work()
+            result, found, note = work()
         except SkippedError as skip:
             self._parts[name] = Part(name, "", str(skip))
         except failures as error:

@@ -15,9 +15,9 @@ from lstmsim.dynamics import (
     LoopReport,
     LyapunovSpectrum,
     fixed_points,
-    gradient_flow,
-    linearize,
-    loop_gains,
+    flow_along,
+    gains_along,
+    linearized,
     loops,
     lyapunov,
 )
@@ -55,8 +55,7 @@ def feedback_loops(given: Given) -> Result[LoopReport]:
 def linearization(given: Given) -> Result[xr.Dataset]:
     """Linearize along the run."""
     given.lowered(delays=False)
-    data = linearize(given.diagram, given.run())
-    kinks = data.attrs["nonsmooth"]
+    data, kinks = linearized(given.diagram, given.run())
     notes = [given.bound, f"a slope jumps at {kinks}: exact on one side only" if kinks else ""]
     return data, findings.of_linearization(data), "; ".join(filter(None, notes))
 
@@ -75,14 +74,14 @@ def fixed(given: Given, held: tuple[Inputs, str] | None) -> Result[FixedPoints]:
 def gains(given: Given) -> Result[xr.Dataset]:
     """Find the gains of the loops along the run."""
     given.lowered()
-    data = loop_gains(given.diagram, given.run())
+    data = gains_along(given.diagram, given.run())
     return data, findings.of_gains(data), given.bound
 
 
 def flow(given: Given) -> Result[xr.Dataset]:
     """Find how gradients flow back through the run."""
     given.lowered()
-    data = gradient_flow(given.diagram, given.run())
+    data = flow_along(given.diagram, given.run())
     return data, findings.of_flow(data), given.bound
 
 

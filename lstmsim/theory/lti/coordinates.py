@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -109,15 +108,11 @@ def _balanced(system: Matrices) -> Matrices | None:
     A = system.A
     if np.abs(np.linalg.eigvals(A)).max() >= 1:
         return None
-    try:
-        with warnings.catch_warnings():
-            # Of a badly scaled system: what comes of it is judged by its bound, as any other is.
-            warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)
-            reach = scipy.linalg.solve_discrete_lyapunov(A, system.B @ system.B.T)
-            observe = scipy.linalg.solve_discrete_lyapunov(A.T, system.C.T @ system.C)
-    except np.linalg.LinAlgError:  # a pole that only rounding keeps from the unit circle
-        return None
-    roots = [_root(gramian) for gramian in (reach, observe)]
+    roots = []
+    for gramian in (_gramian(A, system.B @ system.B.T), _gramian(A.T, system.C.T @ system.C)):
+        if not np.isfinite(gramian).all():  # a pole that only rounding keeps from the unit circle
+            return None
+        roots.append(_root(gramian))
     _, sizes, Vt = np.linalg.svd(roots[1].T @ roots[0])
     # States that hardly take part would be blown up: they keep a size of their own.
     sizes = np.maximum(sizes, 1e-8 * sizes.max(initial=0.0))
@@ -134,3 +129,20 @@ def _balanced(system: Matrices) -> Matrices | None:
 def _root(gramian: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh((gramian + gramian.T) / 2)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 1e-14 * values.max())))
+
+
+def _gramian(A: FloatArray, Q: FloatArray) -> FloatArray:
+    """Return Σ Aᵏ Q Aᵏᵀ, k from 0; not finite, or too small, for a pole on the unit circle.
+
+    By doubling (R. A. Smith, Matrix equation XA + BX = C, SIAM J. Appl. Math. 16, 1968): SciPy's
+    own solution warns of badly scaled systems, and of these too what comes out is judged by its
+    bound.
+    """
+    total, power = Q, A
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(64):  # a pole is at most 1 − 2⁻⁵³, and its 2⁶⁴th power is 0
+            added = power @ total @ power.T
+            if not np.abs(added).max(initial=0.0) > 1e-17 * np.abs(total).max(initial=0.0):
+                break
+            total, power = total + added, power @ power
+    return np.asarray(total)
