@@ -1,0 +1,5 @@
+"""``python -m lstmsim``: the command line."""
+
+from lstmsim.cli import main
+
+main()
