@@ -98,8 +98,11 @@ def made(signals: dict[str, npt.NDArray[Any]], **finals: npt.NDArray[Any]) -> xr
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what an engine is known not to do."""
+    """Mark what an engine is known not to do, and give slow tests more time."""
     mark_deviations(items)
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(params=ENGINES)

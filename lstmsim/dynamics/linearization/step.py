@@ -80,10 +80,7 @@ def step_of(diagram: BlockDiagram) -> Step:
         )
     graph = _lowered(diagram)
     ordered = tuple(
-        node
-        for stage in make_schedule(graph).stages
-        for node in stage.nodes
-        if node.op.name != "delay"
+        node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory
     )
     arrays = parameters(diagram.blocklist)
     return Step(graph, ordered, {node.name: settings_of(node, arrays) for node in ordered})
