@@ -119,7 +119,7 @@ def test_a_source_that_has_run_out_says_how_many_samples_it_had() -> None:
     host.compile_diagram(wire(bd, "u -> out"))
     host.simulator().run(bd, T=0.4)
     words = ("block 'u' (FROMWORKSPACE)", "4 samples, asked for sample 4", "0.4 s")
-    with refused(InvalidValueError, *words), host.translated_errors():
+    with refused(InvalidValueError, *words), host.translated_errors(bd):
         host.simulator().run(bd, T=0.5)
 
 

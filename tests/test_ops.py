@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -130,8 +131,10 @@ def test_an_operation_leaves_its_inputs_and_parameters_alone(
     for array in (*inputs, *parameters.values()):
         if isinstance(array, np.ndarray):
             array.setflags(write=False)
+    before = copy.deepcopy((inputs, parameters))
     output = OPS[name].forward(inputs, parameters)
     OPS[name].pullback(np.ones(output.shape), inputs, output, parameters)
+    np.testing.assert_equal((inputs, parameters), before)
 
 
 def check_pullback(

@@ -202,7 +202,7 @@ def test_a_failing_training_ends_the_study_at_once(monkeypatch: pytest.MonkeyPat
     def fail(*arguments: object, **options: object) -> None:
         raise ls.errors.InvalidValueError("no training here")
 
-    monkeypatch.setattr("lstmsim.reports.study.jobs.fit", fail)
+    monkeypatch.setattr("lstmsim.reports.study.jobs.fitted", fail)
     with pytest.raises(ls.errors.InvalidValueError, match="no training here"):
         run_study(dataclasses.replace(TINY, epochs=10_000))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -39,18 +39,12 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         if target.exists() and not target.is_file() and not target.is_dir():
             raise OSError(22, "a device, which a file would replace")
         # The suffix stays: writers choose the format by it.
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=target.suffix
-        )
-        os.close(handle)
-        temporary = Path(name)
+        name = f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}"
+        (target.parent / name).touch(exist_ok=False)  # with the mode that the umask says
+        temporary = target.parent / name
         yield temporary
         if target.is_dir():
             raise IsADirectoryError(21, "Is a directory")
-        # mkstemp makes files that only their owner can read.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         os.replace(temporary, target)
     except FileAccessError:
         raise
@@ -108,15 +102,13 @@ def folder_written_whole(wanted: str | os.PathLike[str]) -> Iterator[tuple[Path,
             target = free_folder(Path(wanted))
             made = [p for p in target.absolute().parents if not p.exists()]
             target.absolute().parent.mkdir(parents=True, exist_ok=True)
-            name = tempfile.mkdtemp(dir=target.absolute().parent, prefix=f".{target.name[:40]}-")
-            temporary = Path(name)
+            name = f".{target.name[:40]}-{secrets.token_hex(4)}"
+            (target.absolute().parent / name).mkdir()
+            temporary = target.absolute().parent / name
         except OSError as error:
             raise no_folder(Path(wanted), error) from error
         yield temporary, target
-        umask = os.umask(0)
-        os.umask(umask)
         try:
-            temporary.chmod(0o777 & ~umask)
             if target.exists():
                 target.rmdir()  # empty, as it was found to be; other systems do not replace it
             temporary.rename(target)

@@ -73,6 +73,8 @@ class FromWorkspace(SampledBlock):
                 expected=f"width={self._values.shape[1]}, or none: values have their own",
             )
         self.width = width
+        #: The samples of the run that is going on, in place of its own.
+        self.bound: FloatArray | None = None
         #: Called with the number of samples done after each one; for progress displays.
         self.on_sample: Callable[[int], None] | None = None
 
@@ -89,7 +91,7 @@ class FromWorkspace(SampledBlock):
         self, t: float, u: list[Any], x: npt.NDArray[np.float64]
     ) -> list[npt.NDArray[np.float64]]:
         """Return the sample at the index that is the state."""
-        values = self._values
+        values = self._values if self.bound is None else self.bound
         if values is None:
             return [np.zeros(self.width or 1)]
         k = int(x[0])
@@ -97,6 +99,7 @@ class FromWorkspace(SampledBlock):
             raise InvalidValueError(
                 "the source has no more samples",
                 where=place(self),
+                block=self.name,
                 given=f"{len(values)} samples, asked for sample {k}",
                 expected="a run of no more samples than the source has",
                 mend=f"run for at most {len(values)} · Ts = {len(values) * self.T:g} s",
@@ -111,10 +114,11 @@ class FromWorkspace(SampledBlock):
 
     def start(self, simstate: Any) -> None:
         """Refuse to run unbound."""
-        if self.values is None:
+        if self.values is None and self.bound is None:
             raise InvalidValueError(
                 "the source has no values",
                 where=place(self),
+                block=self.name,
                 given="no input",
                 expected="an array of shape (T, width)",
                 mend="pass u to lstmsim.simulate(diagram, u), put u into the workspace, or set "

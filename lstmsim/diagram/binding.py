@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -233,22 +234,24 @@ def prepared(
     initial: Mapping[str, FloatArray],
     on_sample: Callable[[int], None] | None,
 ) -> Iterator[None]:
-    """Bind inputs and initial states for one run, and put back what was there."""
+    """Hold a diagram, with inputs and initial states for one run.
+
+    The blocks' own values and initial states stay as they are, for other threads to read.
+    """
     found = host.sources(diagram)
     blocks = stateful(diagram)
-    before_values = {name: block.values for name, block in found.items()}
-    before_states = {name: blocks[name]._x0 for name in initial}
-    try:
-        for name, values in inputs.items():
-            found[name].values = values
-        for name, values in initial.items():
-            blocks[name]._x0 = values
-        for block in list(found.values())[:1]:
-            block.on_sample = on_sample
-        yield
-    finally:
-        for name, block in found.items():
-            block.values = before_values[name]
-            block.on_sample = None
-        for name, values in before_states.items():
-            blocks[name]._x0 = values
+    with host.turn(diagram):
+        try:
+            for name, values in inputs.items():
+                found[name].bound = values
+            for name, values in initial.items():
+                # bdsim asks the block for the state that it begins with.
+                blocks[name].getstate0 = functools.partial(np.array, values)
+            for block in list(found.values())[:1]:
+                block.on_sample = on_sample
+            yield
+        finally:
+            for block in found.values():
+                block.bound = block.on_sample = None
+            for name in initial:
+                vars(blocks[name]).pop("getstate0", None)

@@ -1,17 +1,22 @@
 """bdsim, as this package uses it: the only caller of `bdsim.BDSim`.
 
-Diagrams are made, compiled, checked and run here.  What bdsim says of an error on the screen
-is caught and said again with the block, the port and the shapes named.
+Diagrams are made, compiled, checked and run here.  bdsim's errors are said again with the block,
+the port and the shapes named.
+
+Any two threads may do anything at once.  Nothing here changes what belongs to the process, such as
+standard output or the attributes of bdsim's classes.  bdsim keeps the signals of a run in the
+diagram's blocks, so runs of one diagram take turns (`turn`); a run has its other data to itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import io
+import threading
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 import networkx as nx
 import numpy as np
@@ -27,16 +32,34 @@ from lstmsim.blocks import FromWorkspace, ToWorkspace, place
 #: bdsim takes events within 1e-6 s of one another for one.
 _MERGED = 2e-6
 
+#: The lock of every diagram that was run, and the lock of this dictionary.
+_turns: WeakKeyDictionary[BlockDiagram, contextlib.AbstractContextManager[Any]]
+_turns = WeakKeyDictionary()
+_turns_lock = threading.Lock()
+
+
+def _rebound(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
+    """Return a copy of a function for which some of its module's names stand for other things."""
+    assert isinstance(function, types.FunctionType)
+    return types.FunctionType(
+        function.__code__,
+        {**function.__globals__, **names},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+
+
+#: `BlockDiagram.compile` prints what it finds, an output without a wire too.
+_compile = _rebound(BlockDiagram.compile, print=lambda *text: None)
+
 
 @functools.cache
 def simulator() -> BDSim:
     """Return the one bdsim runtime of this process, with this package's blocks."""
-    # bdsim keeps its block library on the class, as whoever came first loaded it.
-    loaded = BDSim._blocklibrary
-    if loaded is not None and "MATRIXGAIN" not in loaded:
-        BDSim._blocklibrary = None
     runtime = BDSim(
         packages="lstmsim",
+        load=False,
         sysargs=False,
         toolboxes=False,
         graphics=False,
@@ -44,8 +67,10 @@ def simulator() -> BDSim:
         banner=False,
         quiet=True,
     )
-    if loaded is not None:
-        BDSim._blocklibrary = {**loaded, **runtime._blocklibrary}
+    # bdsim keeps its block library on the class, as whoever came first loaded it: this runtime gets
+    # one of its own, with the blocks that others have loaded so far.
+    ours = _rebound(BDSim.load_blocks, BDSim=runtime)(runtime, verbose=False, toolboxes=False)
+    runtime._blocklibrary = {**(BDSim._blocklibrary or {}), **ours}
     return runtime
 
 
@@ -92,30 +117,47 @@ def _maker(kind: str) -> Callable[..., Block]:
     return make
 
 
+def turn(bd: BlockDiagram) -> contextlib.AbstractContextManager[Any]:
+    """Return the lock of a diagram, to be held by whoever compiles, evaluates or runs it."""
+    with _turns_lock:
+        return _turns.setdefault(bd, threading.RLock())
+
+
 @contextlib.contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn bdsim's failures into this package's errors, without what bdsim prints of them."""
-    printed = io.StringIO()
+def translated_errors(bd: BlockDiagram) -> Iterator[None]:
+    """Turn bdsim's failures in a diagram into this package's errors; the diagram is held."""
+    with turn(bd):
+        # In place of the method that prints the error and raises another one.
+        bd._handle_block_runtime_error = _raise
+        try:
+            # A signal that overflows is found, and named, when the run is over.
+            with np.errstate(all="ignore"), _translated():
+                yield
+        finally:
+            vars(bd).pop("_handle_block_runtime_error", None)
+
+
+def _raise(error: BlockRuntimeError) -> NoReturn:
+    raise error
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
     try:
-        # A signal that overflows is found, and named, when the run is over.
-        with contextlib.redirect_stdout(printed), np.errstate(all="ignore"):
-            yield
-    except RuntimeError as error:
-        # bdsim raises RuntimeError("Fatal failure") while it handles the block's error.
-        failure = error if isinstance(error, BlockRuntimeError) else error.__context__
-        if not isinstance(failure, BlockRuntimeError):
-            raise DiagramError("bdsim cannot run the diagram", given=str(error)) from error
+        yield
+    except BlockRuntimeError as failure:
         if isinstance(failure.cause, LstmsimError):
             raise failure.cause from None
         shapes = [str(np.shape(value)) for value in failure.inputs or ()]
         raise DiagramError(
             "a block cannot compute its output",
             where=place(failure.block),
+            block=failure.block.name,
             given=f"inputs of shapes {', '.join(shapes) or '(none)'}; {failure.cause}",
             mend="look at the widths of the signals that meet in this block",
         ) from failure.cause
-    # What the user's own blocks printed is theirs to see.
-    print(printed.getvalue(), end="")
+    except RuntimeError as error:
+        raise DiagramError("bdsim cannot run the diagram", given=str(error)) from error
 
 
 def check_names(bd: BlockDiagram) -> None:
@@ -134,6 +176,7 @@ def check_names(bd: BlockDiagram) -> None:
             raise DiagramError(
                 "a block's name cannot be the name of a signal",
                 where=place(block),
+                block=block.name,
                 given=repr(name),
                 expected="a name of printable characters without a slash",
                 mend="rename the block: trace files keep a signal under its block's name",
@@ -144,6 +187,7 @@ def check_names(bd: BlockDiagram) -> None:
                 raise DiagramError(
                     "two things would have the same name in the traces",
                     where=place(block),
+                    block=block.name,
                     given=f"{signal!r}, which is also {seen[signal]}",
                     expected="names that differ",
                     mend="rename the block",
@@ -278,15 +322,16 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
     AlgebraicLoopError
         If there is a loop without a delay in it.
     """
-    if bd.compiled and (bd.nblocks, bd.nwires) == (len(bd.blocklist), len(bd.wirelist)):
-        return bd
-    if not any(block.type in ("subsystem", "inport", "outport") for block in bd.blocklist):
-        _check_ports(bd)
-        check_loops(wire_graph(bd))
-    for clock in bd.clocklist:
-        clock.statenames = []  # bdsim appends to them whenever it compiles
-    with translated_errors(), contextlib.redirect_stdout(io.StringIO()):
-        bd.compile(evaluate=False)
+    with turn(bd):
+        if bd.compiled and (bd.nblocks, bd.nwires) == (len(bd.blocklist), len(bd.wirelist)):
+            return bd
+        if not any(block.type in ("subsystem", "inport", "outport") for block in bd.blocklist):
+            _check_ports(bd)
+            check_loops(wire_graph(bd))
+        for clock in bd.clocklist:
+            clock.statenames = []  # bdsim appends to them whenever it compiles
+        with translated_errors(bd):
+            _compile(bd, evaluate=False)
     return bd
 
 
@@ -298,7 +343,16 @@ def check_signals(bd: BlockDiagram) -> dict[str, int]:
     DiagramError, ShapeError
         If a block cannot compute from what drives it, or a wire carries a matrix or text.
     """
-    with translated_errors():
+    with turn(bd):
+        _evaluate(bd)
+        for block in bd.blocklist:
+            if isinstance(block, ToWorkspace):
+                block.clear()
+        return {name: _width(block, port) for name, (block, port) in signal_ports(bd).items()}
+
+
+def _evaluate(bd: BlockDiagram) -> None:
+    with translated_errors(bd):
         states = bd.initial_state_map()
         bd.evaluate(states, 0.0, sinks=False)
         for clock in bd.clocklist:
@@ -311,28 +365,27 @@ def check_signals(bd: BlockDiagram) -> dict[str, int]:
                     raise ShapeError(
                         "a wire is not as wide as the block needs it",
                         where=place(block, 0),
+                        block=block.name,
                         given=f"a signal of {count(stored, 'element')}",
                         expected=f"{count(block.ndstates, 'element')}, as its initial state has",
                         mend="give the block an initial state of the signal's width",
                     )
-    for block in bd.blocklist:
-        if isinstance(block, ToWorkspace):
-            block.clear()
-    widths = {}
-    for name, (block, port) in signal_ports(bd).items():
-        value = np.asarray(block.outport_value(port))
-        if value.ndim > 1 or value.dtype.kind not in "biuf":
-            raise DiagramError(
-                "a wire carries something else than a number or a vector",
-                where=f"{place(block)}, output port {port}",
-                given=f"shape {value.shape}, dtype {value.dtype}; the inputs have shapes "
-                f"{', '.join(str(np.shape(u)) for u in block.inport_values) or '(none)'}",
-                expected="a number or a vector of real numbers",
-                mend="flatten what drives it: a constant of shape (n, 1) added to a vector of "
-                "n makes an n × n matrix",
-            )
-        widths[name] = value.size
-    return widths
+
+
+def _width(block: Block, port: int) -> int:
+    value = np.asarray(block.outport_value(port))
+    if value.ndim > 1 or value.dtype.kind not in "biuf":
+        raise DiagramError(
+            "a wire carries something else than a number or a vector",
+            where=f"{place(block)}, output port {port}",
+            block=block.name,
+            given=f"shape {value.shape}, dtype {value.dtype}; the inputs have shapes "
+            f"{', '.join(str(np.shape(u)) for u in block.inport_values) or '(none)'}",
+            expected="a number or a vector of real numbers",
+            mend="flatten what drives it: a constant of shape (n, 1) added to a vector of "
+            "n makes an n × n matrix",
+        )
+    return value.size
 
 
 def run(
@@ -347,7 +400,7 @@ def run(
     Parameters
     ----------
     bd : BlockDiagram
-        Compiled, with at least one clock.
+        Compiled, with at least one clock, and held (`turn`).
     samples, start : int
         How many samples, and the number of the first one on the time axis.
     watch : list of str
@@ -369,7 +422,7 @@ def run(
         for clock in used:
             clock.offset = start * Ts - clock.T + sliver
         ticks = [used[0].time(k + 1) for k in range(samples)]
-        with translated_errors():
+        with translated_errors(bd):
             plugs = [ports[name][0][ports[name][1]] for name in watch]
             out = simulator().run(bd, T=ticks[-1], watch=plugs)
     finally:
@@ -397,6 +450,7 @@ def _check_ports(bd: BlockDiagram) -> None:
                 raise DiagramError(
                     "an input port is not connected",
                     where=place(block, port),
+                    block=block.name,
                     given="no wire",
                     expected="one wire",
                     mend="connect a block's output to it",
@@ -405,6 +459,7 @@ def _check_ports(bd: BlockDiagram) -> None:
                 raise DiagramError(
                     "an input port has more than one wire",
                     where=place(block, port),
+                    block=block.name,
                     given=f"wires from {', '.join(map(repr, driving))}",
                     expected="one wire",
                     mend="remove all but one, or add the signals with a SUM",

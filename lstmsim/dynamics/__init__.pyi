@@ -6,11 +6,14 @@ from .feedback.report import LoopReport as LoopReport
 from .feedback.search import flat as flat
 from .feedback.search import loops as loops
 from .feedback.search import loops_of_wires as loops_of_wires
+from .gains.flow import flow_along as flow_along
 from .gains.flow import gradient_flow as gradient_flow
+from .gains.loops import gains_along as gains_along
 from .gains.loops import loop_gains as loop_gains
 from .linearization.fixed import fixed_points as fixed_points
 from .linearization.fixedreport import FixedPoints as FixedPoints
 from .linearization.linearized import linearize as linearize
+from .linearization.linearized import linearized as linearized
 from .linearization.points import Sample as Sample
 from .linearization.points import input_sample as input_sample
 from .linearization.step import Step as Step

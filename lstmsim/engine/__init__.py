@@ -1,14 +1,12 @@
-"""The engine: any discrete diagram, compiled, run, and differentiated.
+"""The engine: any discrete diagram, compiled, run, differentiated, checked and written as C.
 
     diagram -> graph -> schedule -> interpreter (NumPy: the meaning of the kernels)
-                                 -> layout, render, adjoint (text) -> lanes, vectors
-                                 -> plan, packing -> program, backward
+                                 -> kernels/   (generated text, compiled by numba)
 
-It has no knowledge of layers.  `graph` lowers blocks to the operations of `lstmsim.blocks._ops`;
-`schedule` derives what has to step through time; `render` and `adjoint` write a loop's kernel
-as text, forward and backward; `lanes` compiles text and keeps it on disk; `plan` and `packing`
-put sizes and parameters where the kernels read them; `program` runs a schedule with kernels, and
-`backward` walks it back; `compiled` is what users hold.
+It has no knowledge of layers.  `graph` lowers blocks to the operations of the block library;
+`schedule` derives what has to step through time; `kernels` writes a loop's kernel as text,
+forward and backward, compiles it, and lays out the arrays that it works on.  `compiled` is what
+users hold.
 """
 
 import lazy_loader

@@ -14,8 +14,8 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import InvalidValueError
-from lstmsim.blocks import FromWorkspace, place
-from lstmsim.diagram import host
+from lstmsim.blocks import FromWorkspace, place, sample_rows
+from lstmsim.diagram import binding, host
 
 
 def one_step_ahead(
@@ -56,28 +56,24 @@ def one_step_ahead(
             given=f"signals {', '.join(map(str, expected.data_vars))}",
             expected=", ".join(lacking),
         )
-    sources = host.sources(diagram)
-    before = {name: block.values for name, block in sources.items()}
+    inputs = {
+        name: sample_rows(np.asarray(expected[name], float), "values", place(block))
+        for name, block in host.sources(diagram).items()
+    }
     ports = host.signal_ports(diagram)
     rows: dict[str, list[Any]] = {name: [] for name in ports}
-    try:
-        for name, block in sources.items():
-            block.values = np.asarray(expected[name], float)
-        with host.translated_errors():
-            for k in range(expected.sizes["time"]):
-                states = diagram.initial_state_map()
-                for name, block in given.items():
-                    index = np.array([float(k)])
-                    is_source = isinstance(block, FromWorkspace)
-                    states[block] = (
-                        index if is_source else np.asarray(expected[name][k], float).reshape(-1)
-                    )
-                diagram.evaluate(states, k * clocks[0].T, sinks=False)
-                for name, (block, port) in ports.items():
-                    rows[name].append(np.atleast_1d(block.outport_value(port)))
-    finally:
-        for name, block in sources.items():
-            block.values = before[name]
+    with binding.prepared(diagram, inputs, {}, None), host.translated_errors(diagram):
+        for k in range(expected.sizes["time"]):
+            states = diagram.initial_state_map()
+            for name, block in given.items():
+                index = np.array([float(k)])
+                is_source = isinstance(block, FromWorkspace)
+                states[block] = (
+                    index if is_source else np.asarray(expected[name][k], float).reshape(-1)
+                )
+            diagram.evaluate(states, k * clocks[0].T, sinks=False)
+            for name, (block, port) in ports.items():
+                rows[name].append(np.atleast_1d(block.outport_value(port)))
     for name, values in rows.items():
         if len({value.shape for value in values}) > 1:
             raise InvalidValueError("a signal changes its width", where=place(ports[name][0]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import numpy as np
 from lstmsim.base import FloatArray
 from lstmsim.networks import Network
 from lstmsim.published import training as printed
-from lstmsim.training import SGD, Adam, Piecewise, RMSProp, TrainingOptions, fit
+from lstmsim.training import SGD, Adam, Piecewise, RMSProp, TrainingOptions, fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +116,8 @@ class Pool:
             clip=printed.CLIP,
             dtype="float32",
         )
-        result = fit(job.network, self._u, self._y, options, progress=stop)
+        # Not `fit`, which warns: that a learning rate is too large is one of the results.
+        result = fitted(job.network, (self._u, self._y), options, progress=stop)
         assert result.network is not None
         losses = np.append(np.asarray(result.history.loss.values, float), result.loss)
         self._done()
@@ -128,10 +128,7 @@ class Pool:
 def pool(u: FloatArray, y: FloatArray, done: Callable[[], None]) -> Iterator[Pool]:
     """Open a pool, and close it whatever happens."""
     opened = Pool(u, y, done)
-    with warnings.catch_warnings():
-        # That a learning rate is too large is one of the results.
-        warnings.filterwarnings("ignore", message="diverged")
-        try:
-            yield opened
-        finally:
-            opened.close()
+    try:
+        yield opened
+    finally:
+        opened.close()
