@@ -12,15 +12,11 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
-from lstmsim.blocks import FromWorkspace, ToWorkspace
+from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of
 from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.kernels.packing import Store
 
 Array = npt.NDArray[Any]
-
-#: The attributes of blocks that a graph is made from; the first are numbers alone.
-_NUMBERS = ("K", "value", "_x0")
-_ATTRIBUTES = (*_NUMBERS, "premul", "min", "max", "signs", "mode", "index")
 
 
 class Watch:
@@ -42,7 +38,7 @@ class Watch:
             (block, name)
             for block in diagram.blocklist
             if not isinstance(block, FromWorkspace | ToWorkspace)
-            for name in _ATTRIBUTES
+            for name in {*kind_of(block).trained.values(), *kind_of(block).structure}
             if name in block.__dict__
         ]
         # Three lists, which are compared without a step in Python for each.
@@ -113,7 +109,8 @@ class Watch:
         ]
         changed += [k for k in same & self._lists.keys() if values[k] != self._lists[k]]
         only_numbers = all(
-            self._names[k] in _NUMBERS and np.shape(values[k]) == np.shape(self._values[k])
+            self._names[k] in kind_of(self._blocks[k][0]).trained.values()
+            and np.shape(values[k]) == np.shape(self._values[k])
             for k in changed
         )
         if not only_numbers and lower(self.diagram) != self.graph:
