@@ -6,6 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lstmsim.blocks import KINDS, BlockKind
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -17,23 +19,6 @@ LABEL, SYMBOL = 7.0, 10.0
 INK, PAPER = "#222222", "#f3f4f6"
 #: Room for a symbol in a box, and in a triangle.
 _ROOM, _TIGHT = 66, 40
-_SYMBOLS = {
-    "SIGMOID": "σ",
-    "TANH": "tanh",
-    "HADAMARD": "×",
-    "PROD": "×",
-    "SUM": "Σ",
-    "UNITDELAY": "$z^{-1}$",
-    "INTEGRATOR": "$1/s$",
-    "DERIV": "$s$",
-    "MUX": "mux",
-    "DEMUX": "demux",
-    "INDEX": "[ ]",
-    "CLIP": "clip",
-    "ZOH": "ZOH",
-}
-_TRIANGLES = ("GAIN", "MATRIXGAIN")
-_NAMED = (*_TRIANGLES, "CONSTANT", "FROMWORKSPACE", "TOWORKSPACE")
 
 
 @dataclass(frozen=True)
@@ -63,20 +48,19 @@ def symbol(name: str, block: dict[str, Any], show_clock: bool) -> Symbol:
     show_clock : bool
         Whether a delay's label tells its period, as there are several.
     """
-    kind, label = block["kind"], _shortened(name, 150)
+    kind = KINDS.get(block["kind"]) or BlockKind(block["kind"])
+    label = _shortened(name, 150)
     if show_clock and block["delay"] and block["Ts"] is not None:
         label += f" ({block['Ts']:g} s)"
-    if kind in _NAMED:
-        room = _TIGHT if kind in _TRIANGLES else _ROOM - 10
-        text = block["text"] if kind == "GAIN" and block["text"] else name.rpartition(".")[2]
+    written = kind.symbol or kind.name.lower()
+    if kind.labelled:
+        room = _TIGHT if kind.shape == "triangle" else _ROOM - 10
+        text = block["text"] if kind.text and block["text"] else name.rpartition(".")[2]
         size = min(SYMBOL, SYMBOL * room / max(_width(text, SYMBOL), 1))
         if size < 6:
-            text, size = (
-                {"CONSTANT": "const", "FROMWORKSPACE": "from", "TOWORKSPACE": "to"}.get(kind, "K"),
-                8.0,
-            )
+            text, size = written, 8.0
         return Symbol(text, size, "" if text == name else label)
-    text = _SYMBOLS.get(kind, kind.lower())
+    text = written
     math = text.startswith("$")
     size = SYMBOL + 2 if len(text) == 1 or math else SYMBOL
     if not math and _width(text, size) > _ROOM:
@@ -145,7 +129,8 @@ def draw_block(
     x = (left + right) / 2
     corners: list[tuple[float, float]]
     back, front = (right, left) if box.flipped else (left, right)
-    if kind in _TRIANGLES:
+    row = KINDS.get(kind) or BlockKind(kind)
+    if row.shape == "triangle":
         corners = [
             (back, top),
             (front, box.port("out", 0)[1]),
@@ -154,7 +139,7 @@ def draw_block(
         axes.add_patch(Polygon(corners, closed=True, joinstyle="round", **style))
         x = back + 0.37 * (front - back)
         middle = box.port("out", 0)[1]
-    elif kind in ("FROMWORKSPACE", "TOWORKSPACE"):
+    elif row.shape == "arrow":
         neck = front + (22 if box.flipped else -22)
         corners = [
             (back, top + 6),
@@ -189,7 +174,7 @@ def draw_block(
             gid=f"label {box.name}",
             **words,
         )
-    if kind == "SUM":
+    if row.text == "signs":
         for number, sign in enumerate(signs[: box.nin]):
             y = box.port("in", number)[1]
             inward = back + (-11 if box.flipped else 11)
