@@ -15,7 +15,7 @@ import xarray as xr
 from scipy.special import expit, softmax
 
 import lstmsim as ls
-from lstmsim.blocks._ops import Op
+from lstmsim.blocks._ops import Kind, Op
 from lstmsim.dynamics.linearization.jacobian import Jacobian, local_jacobians
 from lstmsim.engine.graph import Node
 from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError, ShapeError
@@ -297,7 +297,7 @@ def test_an_operation_that_mixes_elements_nonlinearly_needs_nothing_more() -> No
     def pullback(ybar: Any, inputs: Any, y: Any, p: Any) -> Any:
         return (y * (ybar - (ybar * y).sum(axis=-1, keepdims=True)),), {}
 
-    op = Op("softmax", lambda inputs, p: softmax(inputs[0], axis=-1), pullback)
+    op = Op("softmax", Kind.MOVE, lambda inputs, p: softmax(inputs[0], axis=-1), pullback)
     u = np.random.default_rng(0).normal(size=(5, 3))
     y = op.forward((u,), {})
     (found,) = local_jacobians(Node("s", "s", op, ("u",), (), {}, 3), {}, (u,), y)

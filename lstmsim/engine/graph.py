@@ -7,7 +7,8 @@ for: engines, schedules and gradients read it, and it is the only thing that the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim.base import DiagramError
+from lstmsim.base import CompilationError
 from lstmsim.blocks import OPS, FromWorkspace, Op, ToWorkspace, place
 from lstmsim.diagram import host
 
@@ -67,22 +68,28 @@ class Graph:
         The signals that drive the sinks.
     Ts : float
         Sample time in seconds.
+    parameters : dict of dict of ndarray
+        The blocks' arrays when the diagram was lowered, by block and parameter name.  They are no
+        part of the structure: graphs that differ in numbers alone are equal.
     """
 
     nodes: dict[str, Node]
     sources: dict[str, int]
     outputs: tuple[str, ...]
     Ts: float
+    parameters: dict[str, dict[str, Array]] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
+    # Both are read for every node of a loop while kernels are written: they are made once.
+
+    @cached_property
     def widths(self) -> dict[str, int]:
         """The width of every signal by name."""
         return {name: node.width for name, node in self.nodes.items()} | self.sources
 
-    @property
+    @cached_property
     def delays(self) -> dict[str, Node]:
         """The nodes that keep a state."""
-        return {name: node for name, node in self.nodes.items() if node.op.name == "delay"}
+        return {name: node for name, node in self.nodes.items() if node.op.memory}
 
     def needed(self, signals: Iterable[str]) -> set[str]:
         """Return the signals that some signals depend on, now or later, and themselves."""
@@ -100,10 +107,11 @@ class Graph:
 Lowered = list[tuple[str, dict[str, Array], dict[str, Any]]]
 
 
-def _refuse(block: Block, why: str) -> DiagramError:
-    return DiagramError(
+def _refuse(block: Block, why: str) -> CompilationError:
+    return CompilationError(
         "the compiled engines cannot run this block",
         where=place(block),
+        block=block.name,
         given=why,
         expected=f"{', '.join(sorted({*_LOWERINGS, *_OWN}))}",
         mend='run the diagram with engine="bdsim"',
@@ -172,14 +180,14 @@ def lower(diagram: BlockDiagram) -> Graph:
 
     Raises
     ------
-    DiagramError
+    CompilationError
         If a block does not lower, or there is no clock or more than one.
     """
     host.check_names(diagram)
     host.compile_diagram(diagram)
     used = host.clocks(diagram)
     if len(used) != 1:
-        raise DiagramError(
+        raise CompilationError(
             "the compiled engines need exactly one clock",
             where="the diagram",
             given=", ".join(f"{clock.name} ({clock.T:g} s)" for clock in used) or "no clock",
@@ -207,18 +215,18 @@ def lower(diagram: BlockDiagram) -> Graph:
         sources={name: widths[name] for name in host.sources(diagram)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
+        parameters=_arrays(lowered),
     )
+
+
+def _arrays(lowered: Mapping[Any, Lowered]) -> dict[str, dict[str, Array]]:
+    """Return blocks' arrays by block and parameter name; all ports of a block have the same."""
+    return {str(block.name): ports[0][1] for block, ports in lowered.items() if ports[0][1]}
 
 
 def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
     """Return the arrays of blocks as they are now, by block and parameter name."""
-    values: dict[str, dict[str, Array]] = {}
-    for block in blocks:
-        if block.nout and not isinstance(block, FromWorkspace):
-            arrays = _lowered(block)[0][1]
-            if arrays:
-                values[str(block.name)] = arrays
-    return values
+    return _arrays({b: _lowered(b) for b in blocks if b.nout and not isinstance(b, FromWorkspace)})
 
 
 def assign(block: Any, arrays: Mapping[str, Array]) -> None:

@@ -34,14 +34,14 @@ class Stage:
     @property
     def delays(self) -> tuple[Node, ...]:
         """The nodes that keep a state."""
-        return tuple(node for node in self.nodes if node.op.name == "delay")
+        return tuple(node for node in self.nodes if node.op.memory)
 
 
 def stacks_of(nodes: Iterable[Node]) -> dict[str, list[Node]]:
     """Return the gains among some nodes by the signal that they multiply."""
     stacks: dict[str, list[Node]] = {}
     for node in nodes:
-        if node.op.name == "matvec":
+        if node.op.product:
             stacks.setdefault(node.inputs[0], []).append(node)
     return stacks
 
@@ -125,7 +125,7 @@ def _is_loop(wires: nx.DiGraph, members: Collection[str]) -> bool:
 
 def _sample_order(graph: Graph, members: list[str]) -> tuple[Node, ...]:
     """Return the nodes of a loop in the order of one sample, its delays first."""
-    delays = [name for name in members if graph.nodes[name].op.name == "delay"]
+    delays = [name for name in members if graph.nodes[name].op.memory]
     inner = nx.DiGraph()
     inner.add_nodes_from(name for name in members if name not in delays)
     for name in inner:

@@ -188,11 +188,10 @@ def _jacobian_chunks(
             run = compiled.run(u or None, state=state, signals=names, samples=number)
         except NonFiniteSignalError as error:
             # The run counts the samples of this chunk.
-            at = str(error).split("where:")[-1].splitlines()[0].strip()
-            signal, _, sample = at.rpartition(", sample ")
-            raise NonFiniteSignalError(
-                "the run does not stay finite",
-                where=f"lyapunov, {signal}, sample {first + int(sample)}",
+            raise error.replace(
+                problem="the run does not stay finite",
+                where=f"lyapunov, {error.where}",
+                sample=first + (error.sample or 0),
                 given="a number that is too large",
                 expected="finite signals",
                 mend="a smaller input or smaller weights keep it finite",

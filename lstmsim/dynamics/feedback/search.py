@@ -144,8 +144,10 @@ def _circuits(graph: nx.MultiDiGraph) -> Iterator[tuple[Wire, ...]]:
     for start, end, ports in graph.edges(data=True):
         wire = Wire(start, ports["out"], end, ports["into"])
         wires.setdefault((numbers[start], numbers[end]), []).append(wire)
-    # Numbers, because the order of strings in sets differs from process to process.
-    plain = nx.DiGraph(wires.keys())
+    # Numbers, whose order in sets is the same in every process.  The edges are added to a graph
+    # that is there: to make one from them networkx would import pandas, in case they are a table.
+    plain = nx.DiGraph()
+    plain.add_edges_from(wires)
     parts = [nx.DiGraph(plain.subgraph(c)) for c in nx.strongly_connected_components(plain)]
     running = [_of_part(part, wires) for part in parts if part.size()]
     # In turn, so that a limited search does not spend its limit on the first part.

@@ -177,7 +177,7 @@ def _check_finite(space: StateSpace) -> None:
         bad = np.argwhere(~np.isfinite(matrix))
         if len(bad):
             k = int(bad[0, 0])
-            raise NonFiniteSignalError.at(f"matrix {name}", k, matrix[k].ravel())
+            raise NonFiniteSignalError.at(f"matrix {name}", k, matrix[k])
 
 
 def _dataset(

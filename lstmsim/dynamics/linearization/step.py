@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, InvalidTypeError
+from lstmsim.base import CompilationError, InvalidTypeError
 from lstmsim.engine import Graph, Node, lower, make_schedule, parameters, settings_of
 
 Array = npt.NDArray[Any]
@@ -80,10 +80,7 @@ def step_of(diagram: BlockDiagram) -> Step:
         )
     graph = _lowered(diagram)
     ordered = tuple(
-        node
-        for stage in make_schedule(graph).stages
-        for node in stage.nodes
-        if node.op.name != "delay"
+        node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory
     )
     arrays = parameters(diagram.blocklist)
     return Step(graph, ordered, {node.name: settings_of(node, arrays) for node in ordered})
@@ -92,13 +89,9 @@ def step_of(diagram: BlockDiagram) -> Step:
 def _lowered(diagram: BlockDiagram) -> Graph:
     try:
         return lower(diagram)
-    except DiagramError as error:
-        kept = [line for line in str(error).splitlines() if 'engine="bdsim"' not in line]
-        if len(kept) == len(str(error).splitlines()):
-            raise
+    except CompilationError as error:
         # Another engine is of no help here.
-        raise DiagramError(
-            "\n".join(kept),
+        raise error.replace(
             mend="wire what is to be linearized of these blocks, on one clock; a source that is "
             "a function of time can be a FROMWORKSPACE with its samples",
         ) from None

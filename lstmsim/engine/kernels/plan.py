@@ -1,4 +1,8 @@
-"""Planning: where the kernels of a schedule find their numbers, for a diagram's sizes."""
+"""Planning: where the kernels of a schedule find their numbers, for a diagram's sizes.
+
+A kernel's key is ``kind:name``.  What a name has in it beyond a signal's or a block's own is set
+off by slashes, which no block's name has (`host.check_names`): ``par:pack/0/u``, ``par:k/gain``.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,7 @@ class Sizes:
         places, total = {}, 0
         for name in names:
             places[name] = total
-            total += self.padded(self.widths[name.rstrip("'")])
+            total += self.padded(self.widths[name.removesuffix("/")])
         return places, max(total, 1)
 
 
@@ -131,7 +135,7 @@ def plan_loop(graph: Graph, stage: Stage, wanted: Iterable[str], sizes: Sizes) -
         log[kind], rows[kind] = sizes.offsets(kernel.kept)
     ext, rows["ext"] = sizes.offsets(places.external)
     packs = {
-        f"{kind}{number}:{source}": tuple(stack)
+        f"{kind}/{number}/{source}": tuple(stack)
         for number, phase in enumerate(phases(stage))
         for source, stack in stacks_of(phase.nodes).items()
         for kind in ("pack", "transposed")
@@ -141,7 +145,7 @@ def plan_loop(graph: Graph, stage: Stage, wanted: Iterable[str], sizes: Sizes) -
     bar, rows["bar"] = sizes.offsets(
         dict.fromkeys(k.removeprefix("bar:") for k in adjoint.keys if k.startswith("bar:"))
     )
-    indices = {node.name: node.static["index"] for node in stage.nodes if node.op.name == "take"}
+    indices = {node.name: node.static["index"] for node in stage.nodes if "index" in node.static}
     return LoopPlan(stage, places, forward, adjoint, log, ext, bar, par, size, rows, indices, packs)
 
 
@@ -156,19 +160,19 @@ def _parameter_places(
     for key in dict.fromkeys(k for k in keys if k.startswith("par:")):
         name = key.removeprefix("par:")
         places[name] = total
-        if name.startswith(("pack", "transposed")):
-            source, stack = name.split(":", 1)[1], packs[name]
-            rows, columns = stack[0].width, sizes.widths[source]
-            if name.startswith("pack"):
+        if name in packs:
+            kind, _, source = name.split("/")
+            rows, columns = packs[name][0].width, sizes.widths[source]
+            stack = packs[name]
+            if kind == "pack":
                 total += sizes.padded(rows) * columns * len(stack)
             else:
                 total += sizes.padded(columns) * rows * len(stack)
         elif name in sizes.widths:
             total += sizes.padded(sizes.widths[name])
         else:
-            block, _, parameter = name.rpartition(".")
-            width = next(n.width for n in stage.nodes if n.block == block)
-            total += sizes.lanes if parameter == "k" else sizes.padded(width)
+            block = name.split("/")[1]
+            total += sizes.padded(next(n.width for n in stage.nodes if n.block == block))
     return places, max(total, 1)
 
 
@@ -189,7 +193,7 @@ def numbers(
         elif what == "width":
             values.append(sizes.widths[name])
         elif what == "blocks":
-            values.append(sizes.padded(sizes.widths[name.rstrip("'")]) // sizes.lanes)
+            values.append(sizes.padded(sizes.widths[name.removesuffix("/")]) // sizes.lanes)
         elif what == "index":
             values.append(len(keys) + len(extra))
             extra.extend(plan.indices[name])
