@@ -26,9 +26,21 @@ from lstmsim.base import (
     written_whole,
 )
 from lstmsim.blocks import place
-from lstmsim.diagram import binding, dataset, diagram_dimensions, output_alias, select, signal_ports
+from lstmsim.diagram import (
+    Interface,
+    Sequences,
+    State,
+    dataset,
+    diagram_dimensions,
+    interface_of,
+    output_alias,
+    select,
+    sequences,
+    signal_ports,
+    start,
+    states,
+)
 from lstmsim.engine import c
-from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
 from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.kernels import cache as lanes
@@ -40,7 +52,6 @@ from lstmsim.engine.schedule import Schedule, make_schedule
 from lstmsim.engine.watch import Watch
 
 Array = npt.NDArray[Any]
-State = binding.State
 Input = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 ENGINES = ("numba", "numpy")
@@ -241,7 +252,7 @@ class Compiled:
         found, finals = self._signals(given, begin, self._widths)
         self._check_finite(found)
         values = {name: found[drivers[name]] for name in kept}
-        return self._traces(values, finals, binding.start(state, self.graph.Ts))
+        return self._traces(values, finals, start(state, self.graph.Ts))
 
     def _traces(
         self, signals: dict[str, Array], finals: dict[str, Array], start: int
@@ -498,12 +509,16 @@ class Compiled:
         found = diagram_dimensions(self.diagram, self._widths)
         return found | {name: found[driver] for name, driver in self._drivers.items()}
 
+    def _interface(self) -> Interface:
+        # Made for every run: a source may have been given other values.
+        return interface_of(self.diagram, self.graph.sources)
+
     def _sequences(self, u: Any, samples: int | None = None) -> Sequences:
         self._watch.refresh(self._store)
-        return sequences(self.diagram, u, samples, self.dtype)
+        return sequences(self._interface(), u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
-        return states(self.diagram, state, given, self._store.initial_states, self.dtype)
+        return states(self._interface(), state, given, self._store.initial_states, self.dtype)
 
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any
