@@ -115,7 +115,7 @@ def _by_source(interface: Interface, u: Any) -> dict[str, FloatArray]:
             given=f"one array for {len(sources)} FROMWORKSPACE blocks",
             expected=f"a mapping from block names to arrays; sources: {names}"
             if sources
-            else "no input: the diagram has no FROMWORKSPACE block",
+            else "no input: the diagram has no source",
         )
     return {name: real_array(v, "u", _place(sources[name])) for name, v in given.items()}
 
@@ -345,14 +345,14 @@ def initial_states(
         array = real_array(values, where, "state")
         if batch is None and (array.ndim < 2 or 1 in array.shape):
             array = array.reshape(-1)
-        shapes = [(width,)] if batch is None else [(width,), (batch, width)]
-        if array.shape not in shapes:
+        if array.shape not in ((width,), (width,) if batch is None else (batch, width)):
             raise ShapeError(
                 "the state does not fit its block",
                 where=where,
                 block=name,
                 given=f"shape {np.shape(values)}",
-                expected="shape " + " or ".join(map(str, shapes)),
+                expected=f"{width} elements"
+                + ("" if batch is None else f", or shape ({batch}, {width})"),
             )
         array = in_precision(array, dtype, where)
         found[name] = array if batch is None else np.broadcast_to(array, (batch, width))
