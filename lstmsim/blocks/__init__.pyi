@@ -1,4 +1,9 @@
+from ._formulas import FUNCTIONS as FUNCTIONS
+from ._formulas import inlined as inlined
+from ._formulas import names as names
+from ._formulas import renamed as renamed
 from ._ops import OPS as OPS
+from ._ops import Kind as Kind
 from ._ops import Op as Op
 from ._signals import checked_clock as checked_clock
 from ._signals import checked_count as checked_count

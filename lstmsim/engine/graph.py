@@ -7,7 +7,8 @@ for: engines, schedules and gradients read it, and it is the only thing that the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,22 +68,28 @@ class Graph:
         The signals that drive the sinks.
     Ts : float
         Sample time in seconds.
+    parameters : dict of dict of ndarray
+        The blocks' arrays when the diagram was lowered, by block and parameter name.  They are no
+        part of the structure: graphs that differ in numbers alone are equal.
     """
 
     nodes: dict[str, Node]
     sources: dict[str, int]
     outputs: tuple[str, ...]
     Ts: float
+    parameters: dict[str, dict[str, Array]] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
+    # Both are read for every node of a loop while kernels are written: they are made once.
+
+    @cached_property
     def widths(self) -> dict[str, int]:
         """The width of every signal by name."""
         return {name: node.width for name, node in self.nodes.items()} | self.sources
 
-    @property
+    @cached_property
     def delays(self) -> dict[str, Node]:
         """The nodes that keep a state."""
-        return {name: node for name, node in self.nodes.items() if node.op.name == "delay"}
+        return {name: node for name, node in self.nodes.items() if node.op.memory}
 
     def needed(self, signals: Iterable[str]) -> set[str]:
         """Return the signals that some signals depend on, now or later, and themselves."""
@@ -208,18 +215,18 @@ def lower(diagram: BlockDiagram) -> Graph:
         sources={name: widths[name] for name in host.sources(diagram)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
+        parameters=_arrays(lowered),
     )
+
+
+def _arrays(lowered: Mapping[Any, Lowered]) -> dict[str, dict[str, Array]]:
+    """Return blocks' arrays by block and parameter name; all ports of a block have the same."""
+    return {str(block.name): ports[0][1] for block, ports in lowered.items() if ports[0][1]}
 
 
 def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
     """Return the arrays of blocks as they are now, by block and parameter name."""
-    values: dict[str, dict[str, Array]] = {}
-    for block in blocks:
-        if block.nout and not isinstance(block, FromWorkspace):
-            arrays = _lowered(block)[0][1]
-            if arrays:
-                values[str(block.name)] = arrays
-    return values
+    return _arrays({b: _lowered(b) for b in blocks if b.nout and not isinstance(b, FromWorkspace)})
 
 
 def assign(block: Any, arrays: Mapping[str, Array]) -> None:

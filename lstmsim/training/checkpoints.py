@@ -12,7 +12,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ from lstmsim.training.data import Sample
 from lstmsim.training.history import Record
 from lstmsim.training.loop import State
 from lstmsim.training.options import TrainingOptions
-from lstmsim.training.owners import Owner
 from lstmsim.training.schedules import Cosine
 
 Array = npt.NDArray[Any]
@@ -46,7 +45,7 @@ _NUMBERS = ("epoch", "steps", "good_epoch", "best_epoch", "best_loss")
 
 def fingerprint(
     graph: Graph,
-    owner: Owner,
+    arrays: Mapping[str, Array],
     options: TrainingOptions,
     samples: list[Sample],
     validation: list[Sample] | None,
@@ -56,7 +55,6 @@ def fingerprint(
         (n.name, n.block, n.op.name, n.inputs, sorted(n.static.items()), n.width)
         for n in graph.nodes.values()
     ]
-    arrays = owner.arrays
     parts = {
         "diagram": _hash([repr((nodes, graph.sources, graph.outputs, graph.Ts)).encode()]),
         "arrays before training": _hash(

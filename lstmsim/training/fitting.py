@@ -19,10 +19,9 @@ from lstmsim.training.data import Sample, check_varies, sequences
 from lstmsim.training.interrupts import TrainingInterrupted, held_back
 from lstmsim.training.loop import Problem, State, Steps
 from lstmsim.training.losses import Losses
-from lstmsim.training.mapping import trained
 from lstmsim.training.options import TrainingOptions, combined
 from lstmsim.training.outcome import outcome
-from lstmsim.training.owners import Owner, owner_of
+from lstmsim.training.parameters import ParameterSource, map_parameters, parameter_source
 from lstmsim.training.result import TrainingResult
 
 Data = npt.ArrayLike | Mapping[str, npt.ArrayLike] | list[Any] | None
@@ -129,9 +128,9 @@ def fitted(
     resume: bool = False,
 ) -> TrainingResult:
     """Return what `fit` returns, without a warning if training diverged."""
-    diagram, owner = owner_of(model)
+    diagram, source = parameter_source(model)
     compiled = compile(diagram, chosen.dtype, chosen.engine)
-    problem, parts = _problem(compiled, owner, chosen, data, validation)
+    problem, parts = _problem(compiled, source, chosen, data, validation)
     state = loop.begin(problem)
     if chosen.checkpoint is not None:
         checkpoints.check_free(chosen.checkpoint, resume)
@@ -157,7 +156,7 @@ def fitted(
         reason = loop.run(Steps(problem, state), after, stop)
     if reason != "diverged":  # which may have happened in the middle of an epoch
         keeper.save(state)
-    result = outcome(owner, compiled, problem, state, reason)
+    result = outcome(source, compiled, problem, state, reason)
     if reason == "interrupted":
         raise TrainingInterrupted(f"{result.message}; {keeper.how_to_go_on}", result)
     return result
@@ -165,7 +164,7 @@ def fitted(
 
 def _problem(
     compiled: Compiled,
-    owner: Owner,
+    source: ParameterSource,
     options: TrainingOptions,
     data: tuple[Data, Data],
     validation: tuple[Data, Data] | None,
@@ -199,7 +198,7 @@ def _problem(
         if held_out is None
         else Losses(compiled, _rounded(held_out, compiled.dtype), options.loss, carry)
     )
-    mapped = trained(owner, losses.layout, options.frozen, options.train_states)
+    mapped = map_parameters(source, losses.layout, options.frozen, options.train_states)
     if options.weight_decay and not any(map(options.decays, mapped.arrays)):
         raise InvalidValueError(
             "the weight decay is for none of the trained arrays",
@@ -207,7 +206,7 @@ def _problem(
             given=", ".join(map(repr, options.decayed)) or "no name",
             expected=f"names, or patterns, of: {', '.join(mapped.arrays)}",
         )
-    parts = checkpoints.fingerprint(compiled.graph, owner, options, samples, held_out)
+    parts = checkpoints.fingerprint(compiled.graph, source.arrays, options, samples, held_out)
     return Problem(mapped, losses, others, options, samples), parts
 
 

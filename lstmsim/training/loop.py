@@ -13,8 +13,8 @@ import numpy.typing as npt
 from lstmsim.training.data import Sample
 from lstmsim.training.history import Record
 from lstmsim.training.losses import Group, Losses, States
-from lstmsim.training.mapping import Trained
 from lstmsim.training.options import TrainingOptions
+from lstmsim.training.parameters import ParameterMap
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +25,7 @@ class Problem:
 
     Parameters
     ----------
-    trained : Trained
+    trained : ParameterMap
         The trained arrays.
     losses, validation : Losses
         The loss on the training data, and on the validation data if there are any.
@@ -35,7 +35,7 @@ class Problem:
         The sequences.
     """
 
-    trained: Trained
+    trained: ParameterMap
     losses: Losses
     validation: Losses | None
     options: TrainingOptions
@@ -49,7 +49,7 @@ class State:
     Parameters
     ----------
     pool : ndarray
-        The trained elements first; see `Trained.pool`.
+        The trained elements first; see `ParameterMap.pool`.
     memory : dict of ndarray
         The optimizer's arrays.
     good, best : ndarray

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import FloatArray, NonFiniteSignalError, count
+from lstmsim.base import NonFiniteSignalError, count
 from lstmsim.engine import Compiled
 from lstmsim.training import history
 from lstmsim.training.loop import Problem, State
-from lstmsim.training.owners import NetworkOwner, Owner, WorkspaceOwner, network_with
+from lstmsim.training.parameters import ParameterSource, current_parameters
 from lstmsim.training.result import TrainingResult
 
 Array = npt.NDArray[Any]
 
 
 def outcome(
-    owner: Owner,
+    source: ParameterSource,
     compiled: Compiled,
     problem: Problem,
     state: State,
@@ -28,7 +28,7 @@ def outcome(
 
     Parameters
     ----------
-    owner : Owner
+    source : ParameterSource
         Whose arrays were trained.
     compiled : Compiled
         The diagram.
@@ -53,20 +53,13 @@ def outcome(
     elif reason == "diverged":
         values, epoch = state.good, state.good_epoch
     new = mapped.split(values)
-    arrays = {n: new.get(n, mapped.kept.get(n)) for n in owner.arrays}
-    parameters: dict[str, FloatArray] = {n: a for n, a in arrays.items() if a is not None}
+    network, workspace = source.models(new)
     message = _message(reason, problem, state, epoch)
     record = history.dataset(
         state.record, state.epoch, list(mapped.arrays), problem.validation is not None
     )
-    network, workspace = None, None
-    if isinstance(owner, NetworkOwner):
-        network = network_with(owner.network, new)
-        workspace = {**parameters, "Ts": np.array(network.Ts)}
-    elif isinstance(owner, WorkspaceOwner):
-        workspace = {**owner.origin.workspace, **new}
     return TrainingResult(
-        parameters=parameters,
+        parameters={name: new.get(name, array) for name, array in source.arrays.items()},
         trained=tuple(mapped.arrays),
         network=network,
         workspace=workspace,
@@ -78,7 +71,7 @@ def outcome(
         loss=_loss(problem, state, values),
         validation_loss=None if problem.validation is None else state.best_loss,
         changes={n: float(np.max(np.abs(new[n] - a))) for n, a in mapped.arrays.items()},
-        blocks=owner.blocks(new),
+        blocks=mapped.blocks(values, current_parameters(compiled.diagram)),
     )
 
 

@@ -29,9 +29,9 @@ class Piecewise:
 
     Parameters
     ----------
-    drop : float
+    drop : float, optional
         The factor, > 0.
-    every : int
+    every : int, optional
         After how many epochs, again and again.
 
     Raises
@@ -45,8 +45,8 @@ class Piecewise:
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
-    drop: float
-    every: int
+    drop: float = 0.99
+    every: int = 100
 
     def __post_init__(self) -> None:
         number(self.drop, "drop", "Piecewise", above=0.0)
@@ -99,3 +99,8 @@ class Cosine:
 
 
 Schedule = Constant | Piecewise | Cosine
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "piecewise": Piecewise,
+    "cosine": Cosine,
+}

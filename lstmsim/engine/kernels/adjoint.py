@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lstmsim.blocks import inlined, names
 from lstmsim.engine.graph import Graph, Node
-from lstmsim.engine.kernels.render import Loop, Writer
+from lstmsim.engine.kernels.render import Loop, Writer, settings_of
 from lstmsim.engine.schedule import Stage, stacks_of
 
 
@@ -57,7 +58,7 @@ class _Backward(Loop):
         self.count = 0
         readers: dict[str, set[int]] = {}
         for node in stage.nodes:
-            if node.op.name != "delay":
+            if not node.op.memory:
                 for name in node.inputs:
                     readers.setdefault(name, set()).add(self.phase_of[node.name])
         #: Signals from outside that more than one pass reads: their cotangents add up in place.
@@ -79,7 +80,7 @@ class _Backward(Loop):
             return self.places.delays[name] == name
         later = any(k != self.phase_of[name] for k in readers.get(name, ()))
         moved = any(
-            name in node.inputs and node.op.name in ("take", "concatenate", "matvec")
+            name in node.inputs and not (node.op.elementwise or node.op.memory)
             for node in self.stage.nodes
         )
         outside = name in self.outside
@@ -150,9 +151,9 @@ def render_adjoint(graph: Graph, stage: Stage) -> Adjoint:
     head.lines[1:1] = [f"    o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)]
     text = "\n".join([*head.lines, *out.lines]) + "\n"
     logged = [key.removeprefix("log:") for key in out.keys if key.startswith("log:")]
-    # What a factor multiplies is read by the factor's own gradient.
-    scaled = (node.inputs[0] for node in stage.nodes if node.op.name == "scale")
-    logged.extend(name for name in scaled if name in loop.places.log)
+    # What the gradients of an operation's own parameters read, over all samples at once.
+    read = (name for node in stage.nodes if node.op.elementwise for name in read_by(node))
+    logged.extend(name for name in read if name in loop.places.log)
     return Adjoint(text, tuple(out.keys), loop.slots, tuple(reached), tuple(logged))
 
 
@@ -178,7 +179,7 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
         if node.name not in bars:
             bars[node.name] = loop.fresh()
             out.write(3, f"{bars[node.name]} = zero(log)")
-        if node.op.name == "matvec":
+        if node.op.product:
             continue
         for position, name in enumerate(node.inputs):
             part = _pullback(loop, node, position, bars[node.name])
@@ -187,13 +188,14 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
             else:
                 place = loop.home(name)
                 if loop.widths[name] != node.width:
-                    out.write(3, f"add_sum(bar, {place}, {part})")
+                    width = out.place(f"width:{node.name}")
+                    out.write(3, f"add_sum(bar, {place}, {part}, {width} - i)")
                 else:
                     out.write(3, f"store(bar, {place} + i, add(load(bar, {place} + i), {part}))")
     written: dict[str, str] = {}
     for name, variable in bars.items():
-        is_gain = name in present and loop.inside[name].op.name in ("matvec", "scale")
-        if name in present and not is_gain:
+        is_trained = name in present and bool(loop.inside[name].parameters)
+        if name in present and not is_trained:
             continue
         if name in loop.places.delays or name in loop.shared:
             place = f"{loop.home(name)} + i"
@@ -201,7 +203,7 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
         elif variable in written:
             loop.slots[name] = written[variable]
         else:
-            written[variable] = f"{name}/" if is_gain else name
+            written[variable] = f"{name}/" if is_trained else name
             loop.slots[name] = written[variable]
             place = out.place(f"bar:{written[variable]}")
             out.write(3, f"store(bar, now + {place} + i, {variable})")
@@ -209,28 +211,31 @@ def _vector_pass(loop: _Backward, nodes: tuple[Node, ...]) -> None:
 
 def _pullback(loop: _Backward, node: Node, position: int, bar: str) -> str:
     """Write the cotangent of one input, and return its variable."""
-    out, op = loop.out, node.op.name
-    if op == "add" and node.static["signs"][position] == "+":
+    out = loop.out
+    formula = node.op.element(len(node.inputs), node.static)
+    text = formula.cotangents[position]
+    if text == "bar":
         return bar
     part = loop.fresh()
-    if op == "add":
-        out.write(3, f"{part} = neg({bar})")
-    elif op == "multiply":
-        product = bar
-        for k, name in enumerate(node.inputs):
-            if k != position:
-                product = f"mul({product}, {_logged(loop, node, name)})"
-        out.write(3, f"{part} = {product}")
-    elif op == "scale":
-        out.write(3, f"{part} = mul(splat(par, {out.place(f'par:k/{node.block}')}), {bar})")
+    settings = settings_of(out, node)
+    values = {"bar": bar}
+    for name, signal in zip((*formula.inputs, "y"), (*node.inputs, node.name), strict=True):
+        if name in names(text):
+            values[name] = _logged(loop, node, signal)
+    if formula.inline:
+        out.write(3, f"{part} = {inlined(text, values | settings)}")
     else:
-        x, y = _logged(loop, node, node.inputs[0]), _logged(loop, node, node.name)
-        bounds = ""
-        if op == "clip":
-            low, high = (out.place(f"par:{bound}/{node.block}") for bound in ("low", "high"))
-            bounds = f", load(par, {low} + i), load(par, {high} + i)"
-        out.write(3, f"{part} = {op}_pullback({bar}, {x}, {y}{bounds})")
+        used = [value for name, value in (values | settings).items() if name in names(text)]
+        out.write(3, f"{part} = {node.op.name}_pullback{position}({', '.join(used)})")
     return part
+
+
+def read_by(node: Node) -> list[str]:
+    """Return the signals that the gradients of an operation's parameters read."""
+    formula = node.op.element(len(node.inputs), node.static)
+    read = {name for text in formula.gradients.values() for name in names(text)}
+    signals = zip((*formula.inputs, "y"), (*node.inputs, node.name), strict=True)
+    return [signal for name, signal in signals if name in read]
 
 
 def _logged(loop: _Backward, node: Node, name: str) -> str:
@@ -290,7 +295,7 @@ def _moving_back(loop: _Backward, node: Node) -> None:
     """Write the cotangents of what moved elements about, element by element."""
     out = loop.out
     place = f"now + {out.place(f'bar:{node.name}')}"
-    if node.op.name == "take":
+    if "index" in node.static:
         into, index = loop.home(node.inputs[0]), out.place(f"index:{node.name}")
         out.write(2, f"for j in range({out.place(f'width:{node.name}')}):")
         out.write(3, f"bar[{into} + o[{index} + j]] += bar[{place} + j]")

@@ -1,6 +1,6 @@
-"""Gradients: a tape's schedule walked backwards, loops with their adjoint kernels.
+"""Gradients: the schedule of a forward run walked backwards, loops with their adjoint kernels.
 
-Like a `Tape`, a `Backward` is a list of calls on arrays that are worked out once.  The
+Like a `ForwardRun`, a `Backward` is a list of calls on arrays that are worked out once.  The
 cotangent of a signal is dL/d(signal); where a signal is read several times its cotangents add up,
 the first being written and the others added.
 """
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import settings_of
-from lstmsim.engine.kernels.forward import Call, Tape, pieces
+from lstmsim.engine.kernels.adjoint import read_by
+from lstmsim.engine.kernels.forward import Call, ForwardRun, pieces
 from lstmsim.engine.kernels.packing import aligned
 from lstmsim.engine.kernels.plan import LoopPlan
 from lstmsim.engine.kernels.vocabulary import OUTER, SAMPLES_IN_CACHE
@@ -29,7 +30,7 @@ class Backward:
 
     Parameters
     ----------
-    tape : Tape
+    run : ForwardRun
         Runs with what the gradient reads.
     wrt_input : bool
         Whether dL/d(input) is wanted.
@@ -45,15 +46,15 @@ class Backward:
         dL/d(initial state), by block name.
     """
 
-    def __init__(self, tape: Tape, wrt_input: bool) -> None:
-        self.tape, program = tape, tape.program
+    def __init__(self, run: ForwardRun, wrt_input: bool) -> None:
+        self.run, program = run, run.program
         self._program, self._calls = program, list[Call]()
         self._skipped = () if wrt_input else tuple(program.graph.sources)
         self._bars: dict[str, Array] = {}
         self._own: set[str] = set()
         self._written: set[Any] = set()
-        self.gradient = np.zeros_like(tape.packed.store.values)
-        self._parts = tape.packed.store.views(self.gradient)
+        self.gradient = np.zeros_like(run.packed.store.values)
+        self._parts = run.packed.store.views(self.gradient)
         delays = program.graph.delays.values()
         self.states = {node.block: np.zeros(node.width, program.dtype) for node in delays}
         self.following = {block: zeros.copy() for block, zeros in self.states.items()}
@@ -69,10 +70,10 @@ class Backward:
                 self._record_loop(number, plan)
             else:
                 self._record_stage(number)
-        zeros = np.zeros((tape.samples, 1), program.dtype)
+        zeros = np.zeros((run.samples, 1), program.dtype)
         #: dL/d(input), by the sources' names.
         self.inputs = {
-            name: self._bars.get(name, np.broadcast_to(zeros, tape.inputs[name].shape))
+            name: self._bars.get(name, np.broadcast_to(zeros, run.inputs[name].shape))
             for name in program.graph.sources
             if wrt_input
         }
@@ -106,7 +107,7 @@ class Backward:
             buffer = self._buffers[number]
             at = plan.bar[slot]
             return (buffer[:-1] if previous else buffer[1:])[:, at : at + width]
-        return aligned(self.tape.samples * width, self._program.dtype).reshape(-1, width)
+        return aligned(self.run.samples * width, self._program.dtype).reshape(-1, width)
 
     def _first(self, name: str) -> Array:
         """Return where the first cotangent of a signal is to be written."""
@@ -171,7 +172,7 @@ class Backward:
         stage = self._program.schedule.stages[number]
         stacks = stacks_of(stage.nodes)
         for node in reversed(stage.nodes):
-            if node.op.name == "matvec":
+            if node.op.product:
                 stack = stacks[node.inputs[0]]
                 if node is stack[0]:  # all its gains' readers are behind
                     self._record_stack(node.inputs[0], stack)
@@ -179,25 +180,36 @@ class Backward:
                 self._record_node(node, self._bars[node.name])
 
     def _record_node(self, node: Node, bar: Array) -> None:
-        tape = self.tape
-        if node.op.name == "constant":
+        run = self.run
+        if node.op.constant:
             self._parameter(node.block, "value", _total, bar)
-        elif node.op.name == "delay":
+        elif node.op.memory:
             self._add(node.inputs[0], _earlier, bar, self.following[node.block])
             self._parameter(node.block, "x0", _copy, bar[0])
             self.states[node.block] = bar[0]
         else:
-            settings = settings_of(node, tape.packed.store.arrays)
-            signals = tuple(tape.signal(name) for name in node.inputs)
+            settings = settings_of(node, run.packed.store.arrays)
+            signals = tuple(run.signal(name) for name in node.inputs)
             found: list[Any] = [None]
-            self._call(_pull, found, node, bar, signals, tape.signal(node.name), settings)
+            self._call(_pull, found, node, bar, signals, run.signal(node.name), settings)
             for position, name in enumerate(node.inputs):
                 self._add(name, _pulled, found, position)
             for name in node.parameters:
                 self._parameter(node.block, name, _pulled, found, name)
 
+    def _own_parameters(self, node: Node, bar: Array) -> None:
+        """Record the gradients of an element-wise operation's parameters in a loop."""
+        settings = settings_of(node, self.run.packed.store.arrays)
+        read = {name: self.run.signal(name) for name in read_by(node)}
+        # What the gradient does not read was not kept: any array of the width will do.
+        *inputs, y = (read.get(name, bar) for name in (*node.inputs, node.name))
+        found: list[Any] = [None]
+        self._call(_pull, found, node, bar, tuple(inputs), y, settings)
+        for name in node.parameters:
+            self._parameter(node.block, name, _pulled, found, name)
+
     def _record_stack(self, source: str, stack: list[Node]) -> None:
-        arrays = self.tape.packed.store.arrays
+        arrays = self.run.packed.store.arrays
         gains = [(node, self._bars[node.name]) for node in stack if node.name in self._bars]
         for node, bar in gains:
             self._add(source, np.matmul, bar, arrays[node.block]["K"])
@@ -208,7 +220,7 @@ class Backward:
 
         Where their cotangents lie beside one another, it is one product for all of them.
         """
-        x = self.tape.signal(source)
+        x = self.run.signal(source)
         found = self._beside([bar for _, bar in gains])
         if found is None:
             for node, bar in gains:
@@ -234,7 +246,7 @@ class Backward:
 
     def _product(self, buffer: Array, at: int, width: int, source: str) -> Array:
         """Record the product of columns of a loop's buffer with a signal, over the samples."""
-        sizes, home = self._program.sizes, self.tape.home(source)
+        sizes, home = self._program.sizes, self.run.home(source)
         columns, padded = sizes.widths[source], sizes.padded(width)
         room = aligned(columns * padded + SAMPLES_IN_CACHE * 4 * sizes.lanes, buffer.dtype)
         row = buffer.shape[1]
@@ -256,7 +268,7 @@ class Backward:
 
     def _prepare_loop(self, number: int, plan: LoopPlan) -> None:
         row = plan.rows["bar"]
-        flat = aligned((self.tape.samples + 1) * row, self._program.dtype)
+        flat = aligned((self.run.samples + 1) * row, self._program.dtype)
         flat[:] = 0
         self._buffers[number] = flat.reshape(-1, row)
         for node in plan.stage.nodes:
@@ -265,9 +277,9 @@ class Backward:
                 self._slots[node.name] = (number, slot, node.name in plan.places.delays)
 
     def _record_loop(self, number: int, plan: LoopPlan) -> None:
-        program, tape, buffer = self._program, self.tape, self._buffers[number]
+        program, run, buffer = self._program, self.run, self._buffers[number]
         places, adjoint = plan.places, plan.adjoint
-        samples, row = tape.samples, plan.rows["bar"]
+        samples, row = run.samples, plan.rows["bar"]
         for slot in adjoint.reached:
             if (number, slot) not in self._written:
                 begin = plan.bar[slot]
@@ -277,16 +289,16 @@ class Backward:
             at = plan.bar[places.delays[node.name]]
             last = buffer[-1, at : at + node.width]
             self._call(np.add, last, self.following[node.block], last)
-        log, external = tape.logs[number]
-        log_row = plan.rows[tape.kept]
+        log, external = run.logs[number]
+        log_row = plan.rows[run.kept]
         kernel = program.kernel(adjoint.text)
         for first, end in reversed(pieces(plan, samples)):
-            numbers = program.numbers(plan, adjoint.keys, end - first, tape.kept, external)
+            numbers = program.numbers(plan, adjoint.keys, end - first, run.kept, external)
             self._call(
                 kernel,
                 log[first * log_row :],
                 external.flat[first * external.row :],
-                tape.packed.stages[number][""],
+                run.packed.stages[number][""],
                 buffer.reshape(-1)[first * row :],
                 numbers,
             )
@@ -309,9 +321,8 @@ class Backward:
         for source, stack in stacks_of(plan.stage.nodes).items():
             self._gains([(node, result(node.name)) for node in stack], source)
         for node in plan.stage.nodes:
-            if node.op.name == "scale":
-                x = tape.signal(node.inputs[0])
-                self._parameter(node.block, "k", _inner, result(node.name), x)
+            if node.op.elementwise and node.parameters:
+                self._own_parameters(node, result(node.name))
         for node in plan.stage.delays:
             at = plan.bar[places.delays[node.name]]
             self.states[node.block] = buffer[0, at : at + node.width]
@@ -334,10 +345,6 @@ def _total(bar: Array, out: Array) -> None:
 def _narrow(total: Array, out: Array) -> None:
     """Write what is due to a value, which may be one number for all elements."""
     out[...] = total if total.shape == out.shape else total.sum()
-
-
-def _inner(bar: Array, x: Array, out: Array) -> None:
-    out[...] = np.vdot(bar, np.broadcast_to(x, bar.shape))
 
 
 def _earlier(bar: Array, following: Array, out: Array) -> None:

@@ -1,8 +1,8 @@
-"""A run's arrays and its calls, which are worked out once for every length of run.
+"""Forward runs: their arrays and calls, which are worked out once for every length of run.
 
-Signals live in flat buffers with padded rows; `Home` says where.  A `Tape` is a list of kernels
-and NumPy functions with the arrays that they work on: to run is to copy an input and initial
-states into their places, and to call them one after the other.
+Signals live in flat buffers with padded rows; `Strided` says where.  A `ForwardRun` is a list of
+kernels and NumPy functions with the arrays that they work on: to run is to copy an input and
+initial states into their places, and to call them one after the other.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Array = npt.NDArray[Any]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 #: Multiplications after which a kernel comes back, so that Ctrl-C ends a long run.
-PATIENCE = 2**31
+MULTIPLIES_PER_CALL = 2**31
 
 
-class Home(NamedTuple):
+class Strided(NamedTuple):
     """Where a signal's samples are: sample k at ``flat[at + k·row:][:width]``."""
 
     flat: Array
@@ -41,11 +41,11 @@ class Home(NamedTuple):
 
 def pieces(plan: LoopPlan, samples: int) -> list[tuple[int, int]]:
     """Return the first sample of every call of a loop's kernel, and the sample after its last."""
-    size = max(1, PATIENCE // (plan.par_size + plan.rows["all"]))
+    size = max(1, MULTIPLIES_PER_CALL // (plan.par_size + plan.rows["all"]))
     return [(k, min(k + size, samples)) for k in range(0, samples, size)]
 
 
-class Tape:
+class ForwardRun:
     """The arrays and the calls of runs of one length.
 
     Parameters
@@ -53,7 +53,7 @@ class Tape:
     program : Program
         The kernels.
     packed : Packed
-        The parameters, as they are when the tape runs.
+        The parameters, read when the kernels are called.
     samples : int
         How many samples a run has.
     kept : str
@@ -79,7 +79,7 @@ class Tape:
         self.inputs: dict[str, Array] = {}
         self.states: dict[str, Array] = {}
         self.logs: dict[int, tuple[Array, External]] = {}
-        self._homes: dict[str, Home] = {}
+        self._homes: dict[str, Strided] = {}
         self._values: Signals = {}
         self.calls: list[Call] = []
         self._places: dict[str, Array] = {}
@@ -90,7 +90,7 @@ class Tape:
             row = program.sizes.padded(width) if name in direct else width
             flat = aligned(samples * row, program.dtype)
             flat[:] = 0
-            self._homes[name] = Home(flat, 0, row)
+            self._homes[name] = Strided(flat, 0, row)
             self.inputs[name] = self._homes[name].view(samples, width)
         for number, plan in enumerate(program.plans):
             data = packed.stages[number]
@@ -148,7 +148,7 @@ class Tape:
         """Return the states after the last sample, by block name."""
         return {block: last.copy() for block, last in self.last.items()}
 
-    def home(self, name: str) -> Home:
+    def home(self, name: str) -> Strided:
         """Return where a signal is in a flat buffer."""
         if name not in self._homes:
             width = self.program.sizes.widths[name]
@@ -158,7 +158,7 @@ class Tape:
             else:  # a constant: one row, which is read-only
                 flat = aligned(self.samples * width, self.program.dtype)
                 self.calls.append((np.copyto, (flat.reshape(self.samples, width), value)))
-            self._homes[name] = Home(flat, 0, width)
+            self._homes[name] = Strided(flat, 0, width)
         return self._homes[name]
 
     # ---------------------------------------------------------------------------------------
@@ -168,16 +168,16 @@ class Tape:
         program, arrays = self.program, self.packed.store.arrays
         by_source = {stack.source: stack for stack in stacks}
         for node in program.schedule.stages[number].nodes:
-            if node.op.name == "matvec":
+            if node.op.product:
                 if node.name not in self._homes:
                     self._record_stack(by_source[node.inputs[0]], data[node.inputs[0]])
                 continue
             shape = (self.samples, node.width)
-            if node.op.name == "constant":
+            if node.op.constant:
                 self._values[node.name] = np.broadcast_to(arrays[node.block]["value"], shape)
                 continue
             settings = settings_of(node, arrays)
-            if node.op.name == "delay":
+            if node.op.memory:
                 settings["x0"] = np.empty((1, node.width), program.dtype)
                 self.states[node.block] = settings["x0"][0]
             room = aligned(self.samples * node.width, program.dtype).reshape(shape)
@@ -194,7 +194,7 @@ class Tape:
         arguments = (source.flat, weights, out, np.array(numbers, np.int64))
         self.calls.append((self.program.product, arguments))
         for node, at in zip(stack.nodes, stack.offsets, strict=True):
-            self._homes[node.name] = Home(out, at, stack.row)
+            self._homes[node.name] = Strided(out, at, stack.row)
 
     def _record_loop(self, number: int, plan: LoopPlan, par: Array) -> None:
         program, kernel = self.program, plan.forward[self.kept]
@@ -211,9 +211,9 @@ class Tape:
             arguments = (log[first * row :], external.flat[first * external.row :], par, numbers)
             self.calls.append((function, arguments))
         for name in kernel.kept:
-            self._homes[name] = Home(log[row:], places[name], row)
+            self._homes[name] = Strided(log[row:], places[name], row)
         for node in plan.stage.delays:
-            self._homes[node.name] = Home(log, places[plan.places.delays[node.name]], row)
+            self._homes[node.name] = Strided(log, places[plan.places.delays[node.name]], row)
         self.logs[number] = (log, external)
 
     def _external(self, plan: LoopPlan) -> External:

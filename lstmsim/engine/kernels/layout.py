@@ -35,10 +35,10 @@ def phases(stage: Stage) -> tuple[Phase, ...]:
     A gain needs the whole vector that it multiplies, and so does what moves elements about, or
     spreads one over many: these come a pass after what computes that vector.
     """
-    inside = {node.name: node for node in stage.nodes if node.op.name != "delay"}
+    inside = {node.name: node for node in stage.nodes if not node.op.memory}
     level: dict[str, int] = {}
     for node in stage.nodes:
-        if node.op.name == "delay":
+        if node.op.memory:
             continue
         level[node.name] = max(
             (
@@ -56,7 +56,7 @@ def phases(stage: Stage) -> tuple[Phase, ...]:
 
 
 def _is_vector(node: Node) -> bool:
-    return node.op.elementwise or node.op.name == "matvec"
+    return node.op.elementwise or node.op.product
 
 
 def _stays_in_registers(node: Node, source: Node) -> bool:
@@ -100,13 +100,11 @@ def places(graph: Graph, stage: Stage) -> Places:
             delays[node.name] = node.name
         else:
             delays[node.name] = source
-    kept = [node.name for node in stage.nodes if node.op.name != "delay"]
+    kept = [node.name for node in stage.nodes if not node.op.memory]
     outside = dict.fromkeys(
         name for node in stage.nodes for name in node.inputs if name not in inside
     )
-    constants = tuple(
-        n for n in outside if n in graph.nodes and graph.nodes[n].op.name == "constant"
-    )
+    constants = tuple(n for n in outside if n in graph.nodes and graph.nodes[n].op.constant)
     return Places(
         log={name: k for k, name in enumerate([*kept, *own])},
         delays=delays,

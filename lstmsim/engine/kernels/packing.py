@@ -1,4 +1,4 @@
-"""Parameters: one flat vector of them, and the same numbers in the order that kernels read."""
+"""Parameters in the order that kernels read them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import in_precision
 from lstmsim.engine.graph import Graph
-from lstmsim.engine.interpreter import Parameters
 from lstmsim.engine.kernels.plan import LoopPlan, Sizes, Stack
+from lstmsim.engine.store import Parameters, Store
 
 Array = npt.NDArray[Any]
 Plans = list[LoopPlan | tuple[Stack, ...]]
@@ -26,73 +25,6 @@ def aligned(size: int, dtype: Any) -> Array:
     room = np.empty(size + extra, dtype)
     skipped = -room.ctypes.data % LINE // room.itemsize
     return room[skipped : skipped + size]
-
-
-class Store:
-    """The parameters of a diagram in one precision: a flat vector, and views of it.
-
-    Parameters
-    ----------
-    parameters : mapping
-        The arrays of the blocks.
-    dtype : dtype
-        Precision.
-
-    Attributes
-    ----------
-    layout : dict
-        The part of the vector that a parameter is, and its shape, by block and parameter name.
-    values : ndarray
-        The vector.
-    arrays : dict of dict of ndarray
-        Views of it, by block and parameter name.
-    version : int
-        Counts the changes.
-    """
-
-    def __init__(self, parameters: Parameters, dtype: Any) -> None:
-        self.layout: dict[tuple[str, str], tuple[slice, tuple[int, ...]]] = {}
-        total = 0
-        for block, values in parameters.items():
-            for name, value in values.items():
-                size = int(np.size(value))
-                self.layout[block, name] = (slice(total, total + size), np.shape(value))
-                total += size
-        self.values = np.zeros(total, dtype)
-        self.arrays = self.views(self.values)
-        self.version = 0
-        self.set(parameters)
-
-    @property
-    def initial_states(self) -> dict[str, Array]:
-        """What the delays put out first, as views, by block name."""
-        return {block: self.arrays[block]["x0"] for block, name in self.layout if name == "x0"}
-
-    def views(self, values: Array) -> dict[str, dict[str, Array]]:
-        """Return a vector's parts in their shapes."""
-        views: dict[str, dict[str, Array]] = {}
-        for (block, name), (part, shape) in self.layout.items():
-            views.setdefault(block, {})[name] = values[part].reshape(shape)
-        return views
-
-    def set(self, parameters: Parameters) -> None:
-        """Take over parameters of some blocks.
-
-        Raises
-        ------
-        InvalidValueError
-            If a number is too large for the precision.
-        """
-        with np.errstate(over="ignore"):
-            for block, values in parameters.items():
-                for name, value in values.items():
-                    self.arrays[block][name][...] = value
-        # One look at all of them: training sets every parameter at every step.
-        if not np.logical_and.reduce(np.isfinite(self.values)):
-            for block, values in parameters.items():
-                for name, value in values.items():
-                    in_precision(np.asarray(value), self.values.dtype, name, f"block {block!r}")
-        self.version += 1
 
 
 class Packed:
@@ -114,22 +46,26 @@ class Packed:
     def __init__(self, store: Store, graph: Graph, plans: Plans, sizes: Sizes) -> None:
         self.store = store
         # Where each number comes from is found by packing numbers' places instead of numbers:
-        # place 0 holds the zeros between, then come the parameters, then the bounds of clips.
+        # place 0 holds the zeros between, then come the parameters, then what is not trained.
         places = np.arange(1, len(store.values) + 1)
         arrays = store.views(places)
         self._all = np.zeros(1 + len(places), store.values.dtype)
-        bounds: dict[str, dict[str, Array]] = {}
+        fixed: dict[str, dict[str, Array]] = {}
         for node in graph.nodes.values():
-            if node.op.name == "clip":
-                own = [np.broadcast_to(node.static[b], (node.width,)) for b in ("low", "high")]
+            own = (
+                node.op.element(len(node.inputs), node.static).parameters
+                if node.op.elementwise
+                else ()
+            )
+            for name in set(own) - set(node.parameters):
                 at = len(self._all)
-                self._all = np.concatenate([self._all, *own]).astype(store.values.dtype)
-                ids = np.arange(at, at + 2 * node.width).reshape(2, -1)
-                bounds[node.block] = {"low": ids[0], "high": ids[1]}
+                values = np.broadcast_to(node.static[name], (node.width,))
+                self._all = np.concatenate([self._all, values]).astype(store.values.dtype)
+                fixed.setdefault(node.block, {})[name] = np.arange(at, len(self._all))
         indices: list[dict[str, Array]] = []
         for plan in plans:
             if isinstance(plan, LoopPlan):
-                indices.append({"": _pack_loop(plan, arrays, bounds, graph, sizes)})
+                indices.append({"": _pack_loop(plan, arrays, fixed, graph, sizes)})
             else:
                 indices.append({stack.source: _pack_stack(stack, arrays, sizes) for stack in plan})
         line = LINE // store.values.itemsize
@@ -167,7 +103,7 @@ def _pack_stack(stack: Stack, arrays: Parameters, sizes: Sizes) -> Array:
 def _pack_loop(
     plan: LoopPlan,
     arrays: Parameters,
-    bounds: Mapping[str, Mapping[str, Array]],
+    fixed: Mapping[str, Mapping[str, Array]],
     graph: Graph,
     sizes: Sizes,
 ) -> Array:
@@ -188,9 +124,8 @@ def _pack_loop(
             values = np.broadcast_to(value, (sizes.widths[name],))
         else:
             parameter, block = name.split("/")
-            if parameter == "k":
-                values = np.reshape(arrays[block]["k"], (1,))
-            else:
-                values = bounds[block][parameter]
+            width = next(n.width for n in plan.stage.nodes if n.block == block)
+            own = {**fixed.get(block, {}), **arrays.get(block, {})}
+            values = np.broadcast_to(own[parameter], (width,))
         packed[at : at + values.size] = values
     return packed

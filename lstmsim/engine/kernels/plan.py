@@ -145,7 +145,7 @@ def plan_loop(graph: Graph, stage: Stage, wanted: Iterable[str], sizes: Sizes) -
     bar, rows["bar"] = sizes.offsets(
         dict.fromkeys(k.removeprefix("bar:") for k in adjoint.keys if k.startswith("bar:"))
     )
-    indices = {node.name: node.static["index"] for node in stage.nodes if node.op.name == "take"}
+    indices = {node.name: node.static["index"] for node in stage.nodes if "index" in node.static}
     return LoopPlan(stage, places, forward, adjoint, log, ext, bar, par, size, rows, indices, packs)
 
 
@@ -171,9 +171,8 @@ def _parameter_places(
         elif name in sizes.widths:
             total += sizes.padded(sizes.widths[name])
         else:
-            parameter, block = name.split("/")
-            width = next(n.width for n in stage.nodes if n.block == block)
-            total += sizes.lanes if parameter == "k" else sizes.padded(width)
+            block = name.split("/")[1]
+            total += sizes.padded(next(n.width for n in stage.nodes if n.block == block))
     return places, max(total, 1)
 
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels import cache as lanes
-from lstmsim.engine.kernels.packing import Packed, Plans, Store
+from lstmsim.engine.kernels.packing import Packed, Plans
 from lstmsim.engine.kernels.plan import External, LoopPlan, Sizes, numbers, plan_loop, plan_stack
 from lstmsim.engine.kernels.vocabulary import COLLECT, PRODUCT
 from lstmsim.engine.schedule import Schedule, stacks_of
+from lstmsim.engine.store import Store
 
 Array = npt.NDArray[Any]
 
@@ -73,6 +74,12 @@ class Program:
         """Return the sizes and places that a kernel reads."""
         return numbers(plan, keys, samples, kept, external, self.sizes)
 
+    @property
+    def texts(self) -> list[str]:
+        """The text of every loop's kernel, and of its gradient's."""
+        loops = [plan for plan in self.plans if isinstance(plan, LoopPlan)]
+        return [text for loop in loops for text in (loop.forward["all"].text, loop.adjoint.text)]
+
     def pack(self, store: Store) -> Packed:
         """Return parameters as the kernels read them."""
         return Packed(store, self.graph, self.plans, self.sizes)
@@ -84,6 +91,6 @@ class Program:
             if isinstance(plan, LoopPlan):
                 elements += plan.rows[kept] + gradient * plan.rows["bar"]
             else:
-                widths = (node.width for node in stage.nodes if node.op.name != "constant")
+                widths = (node.width for node in stage.nodes if not node.op.constant)
                 elements += sum(map(self.sizes.padded, widths)) * (1 + gradient)
         return max(1, int(elements * self.dtype.itemsize))  # constants alone take none

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lstmsim.blocks import inlined
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.kernels.layout import Phase, Places, phases, places
 from lstmsim.engine.schedule import Stage, stacks_of
@@ -159,7 +160,7 @@ def _vector_phase(loop: Loop, number: int, phase: Phase, widths: dict[str, int])
     for source, stack in stacks.items():
         _stacked_product(loop, number, source, stack)
     for node in phase.nodes:
-        if node.op.name != "matvec":
+        if not node.op.product:
             arguments = [loop.value(node, name, widths[name]) for name in node.inputs]
             out.write(3, f"{loop.variables[node.name]} = {_expression(out, node, arguments)}")
         if node.name in loop.kept:
@@ -210,31 +211,24 @@ def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) ->
 
 def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
     """Return the call that computes a node from its arguments."""
-    name = node.op.name
-    if name == "add":
-        signs = node.static["signs"]
-        total = f"neg({arguments[0]})" if signs[0] == "-" else arguments[0]
-        for sign, argument in zip(signs[1:], arguments[1:], strict=True):
-            total = f"{'sub' if sign == '-' else 'add'}({total}, {argument})"
-        return total
-    if name == "multiply":
-        product = arguments[0]
-        for argument in arguments[1:]:
-            product = f"mul({product}, {argument})"
-        return product
-    if name == "scale":
-        return f"mul(splat(par, {out.place(f'par:k/{node.block}')}), {arguments[0]})"
-    if name == "clip":
-        low, high = (out.place(f"par:{bound}/{node.block}") for bound in ("low", "high"))
-        return f"clip({arguments[0]}, load(par, {low} + i), load(par, {high} + i))"
-    return f"{name}({', '.join(arguments)})"
+    formula = node.op.element(len(node.inputs), node.static)
+    settings = settings_of(out, node)
+    if formula.inline:
+        return inlined(formula.value, dict(zip(formula.inputs, arguments, strict=True)) | settings)
+    return f"{node.op.name}({', '.join([*arguments, *settings.values()])})"
+
+
+def settings_of(out: Writer, node: Node) -> dict[str, str]:
+    """Return the expressions for an operation's parameters: one number an element."""
+    names = node.op.element(len(node.inputs), node.static).parameters
+    return {name: f"load(par, {out.place(f'par:{name}/{node.block}')} + i)" for name in names}
 
 
 def _moving(loop: Loop, node: Node, widths: dict[str, int]) -> None:
     """Write what moves elements about, element by element."""
     out = loop.out
     place = out.place(f"log:{node.name}")
-    if node.op.name == "take":
+    if "index" in node.static:
         buffer, base = loop.base(node.inputs[0])
         index = out.place(f"index:{node.name}")
         out.write(2, f"for j in range({out.place(f'width:{node.name}')}):")

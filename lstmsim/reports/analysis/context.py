@@ -1,54 +1,46 @@
-"""Parts that are tried one after the other: what fails, or does not apply, is named."""
+"""What the parts of an analysis begin with, and why one of them may be skipped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, LstmsimError, NonFiniteSignalError, count
+from lstmsim.base import LstmsimError, count
 from lstmsim.dynamics import Step
+from lstmsim.networks import Network
 from lstmsim.reports.analysis import limits
 from lstmsim.reports.analysis.inputs import Inputs
-from lstmsim.reports.analysis.report import NAMES, Part
-
-T = TypeVar("T")
-#: A part's result, its key numbers, and what bounds it.
-Result = tuple[T, str, str]
-#: What a part may fail of; all else is an error of the caller's.
-FAILURES = (DiagramError, NonFiniteSignalError, np.linalg.LinAlgError, MemoryError)
 
 
 class SkippedError(Exception):
     """A part does not apply; the message says why."""
 
 
-@dataclass(frozen=True)
-class Given:
+@dataclass(frozen=True, eq=False)
+class Context:
     """What the parts begin with.
 
     Parameters
     ----------
-    diagram : BlockDiagram
-        The diagram.
-    u : array_like or mapping or None
-        The input, as the caller gave it.
-    samples : int or None
-        How many samples to run, as the caller gave it.
+    diagram, u, samples, network, input_bound
+        The arguments of `analyze`.
     inputs : dict of ndarray
         What the sources put out along the run.
     step : Step or None
-        What the diagram computes at a sample, if it lowers.
+        The map of one sample, if the diagram lowers, else
     unlowered : str
-        Why it does not.
+        why it does not.
+    held : (dict of ndarray, str)
+        The constant input of the fixed points, and what it is in words.
     traces : Dataset or None
-        The run, or the part of it that is looked at.
+        The run, or the last samples of it, and
     bound : str
-        Which part that is, and why; empty for all.
+        how many these are, and why; empty for all.
     """
 
     diagram: BlockDiagram
@@ -57,11 +49,14 @@ class Given:
     inputs: Inputs
     step: Step | None
     unlowered: str
+    network: Network | Mapping[str, npt.ArrayLike] | None
+    input_bound: npt.ArrayLike | None
+    held: tuple[Inputs, str]
     traces: xr.Dataset | None = None
     bound: str = ""
 
-    def along(self, traces: xr.Dataset | None) -> Given:
-        """Return this with a run: with its last samples, if all would take too long."""
+    def limited(self, traces: xr.Dataset | None) -> Context:
+        """Return this with a run, or with its last samples if all would take too long."""
         if traces is None or self.step is None:
             return replace(self, traces=traces)
         n, sources = sum(self.step.states.values()), sum(self.step.graph.sources.values())
@@ -73,7 +68,7 @@ class Given:
         return replace(self, traces=traces.isel(time=slice(samples - most, None)), bound=bound)
 
     def lowered(self, delays: bool = True) -> Step:
-        """Return what the diagram computes at a sample.
+        """Return the map of one sample.
 
         Raises
         ------
@@ -100,45 +95,6 @@ class Given:
         if self.traces is None:
             raise SkippedError("the run did not stay finite")
         return self.traces
-
-
-class Attempts:
-    """The parts so far; called with a name and what computes its part.
-
-    Parameters
-    ----------
-    progress : callable, optional
-        Called with the name of each part.
-    """
-
-    def __init__(self, progress: Callable[[str], None] | None = None) -> None:
-        self._progress = progress
-        self._parts: dict[str, Part] = {}
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """What was found, in the report's order."""
-        return tuple(self._parts[name] for name in NAMES if name in self._parts)
-
-    def __call__(
-        self,
-        name: str,
-        work: Callable[[], Result[T]],
-        failures: tuple[type[Exception], ...] = FAILURES,
-    ) -> T | None:
-        """Return a part's result, or None if it was skipped or failed in one of these ways."""
-        if self._progress is not None:
-            self._progress(name)
-        try:
-            result, found, note = work()
-        except SkippedError as skip:
-            self._parts[name] = Part(name, "", str(skip))
-        except failures as error:
-            self._parts[name] = Part(name, "", reason(error))
-        else:
-            self._parts[name] = Part(name, found, note)
-            return result
-        return None
 
 
 def reason(error: BaseException) -> str:
