@@ -32,7 +32,7 @@ def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> 
         say_json(summary)
     else:
         console.print(summary.table)
-        console.print(summary.text, markup=False)
+        console.print(summary.summary, markup=False)
 
 
 def loops(

@@ -34,5 +34,6 @@ from .traces import check_is_traces as check_is_traces
 from .traces import dataset as dataset
 from .traces import select as select
 from .traces import signal_names as signal_names
-from .wiring.lstm import build as build
 from .wiring.lstm import lstm_layer as lstm_layer
+from .wiring.network import block_parameters as block_parameters
+from .wiring.network import build as build

@@ -57,11 +57,10 @@ def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float6
             at = f"signal {name!r} of the reference"
             raise NonFiniteSignalError.at(at, sample, values[..., sample, :])
     finals = {}
-    for layer in network.recurrent:
-        prefix = f"{layer.name}." if len(network.recurrent) > 1 else ""
-        for state in "ch":
+    for layer, prefix in zip(network.layers, network.prefixes, strict=True):
+        for state in layer.initial_states.values():
             finals[f"{prefix}{state}_prev"] = signals[f"{prefix}{state}"][..., -1, :]
     dimensions = {name: network_dimension(name) for name in signals}
     if network.head is None:
-        dimensions["y"] = dimensions[f"{prefix}h"]
+        dimensions["y"] = dimensions[f"{network.prefixes[-1]}h"]
     return dataset(signals, dimensions, finals=finals, Ts=network.Ts, engine="reference")

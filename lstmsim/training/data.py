@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from lstmsim.engine import Graph
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sequence:
     """One sequence: the samples of every source by block name, and those of the target."""
 
     inputs: dict[str, FloatArray]
@@ -44,7 +44,7 @@ def _listed(values: Any, name: str) -> list[Any]:
 
 def sequences(
     diagram: BlockDiagram, graph: Graph, u: Any, target: Any, what: str = "training"
-) -> list[Sample]:
+) -> list[Sequence]:
     """Return the sequences, if inputs and targets fit one another and the diagram.
 
     Raises
@@ -81,7 +81,7 @@ def sequences(
         if rows.shape != (count, width):
             _refuse_target(rows.shape, (count, width), place)
         values = {name: block.values for name, block in sources(diagram).items()} | inputs
-        found.append(Sample({n: np.asarray(v) for n, v in values.items()}, rows))
+        found.append(Sequence({n: np.asarray(v) for n, v in values.items()}, rows))
     return found
 
 
@@ -102,7 +102,7 @@ def _refuse_target(given: tuple[int, ...], expected: tuple[int, int], where: str
     )
 
 
-def check_varies(samples: Sequence[Sample]) -> None:
+def check_varies(given: list[Sequence]) -> None:
     """Refuse targets that never change: whatever is learnt, it is a constant.
 
     Raises
@@ -110,8 +110,8 @@ def check_varies(samples: Sequence[Sample]) -> None:
     InvalidValueError
         If all samples of all targets are the same, and there is more than one.
     """
-    first = samples[0].target[0]
-    if sum(map(len, samples)) > 1 and all((s.target == first).all() for s in samples):
+    first = given[0].target[0]
+    if sum(map(len, given)) > 1 and all((s.target == first).all() for s in given):
         raise InvalidValueError(
             "the target is constant",
             where="the training data",
