@@ -46,6 +46,16 @@ def op_case(name: str, rng: np.random.Generator, leading: tuple[int, ...], n: in
             return (signal(),), {"k": rng.standard_normal(n)}
         case "clip":
             return (signal(),), {"low": -0.4, "high": rng.uniform(0, 1, n)}
+        case "divide":
+            return (signal(), signal() + 4 * rng.choice([-1, 1], n)), {}
+        case "sqrt":
+            return (np.exp(signal()),), {}
+        case "elu":
+            return (signal(),), {"alpha": 0.7}
+        case "leaky_relu":
+            return (signal(),), {"slope": 0.1}
+        case "hard_sigmoid":
+            return (signal(),), {"slope": 0.2, "offset": 0.5}
         case "constant":
             return (), {"value": rng.standard_normal(n)}
         case "delay":

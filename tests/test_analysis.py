@@ -287,6 +287,23 @@ def test_the_limits_are_these() -> None:
     assert limits.newton_effort(1500) == (0, 50)
 
 
+@pytest.mark.parametrize(
+    ("states", "inputs", "outputs", "samples"),
+    [
+        (6, 4, 2, 16_076),  # the published layer: 5 s of about 0.3 ms
+        (100, 1, 1, 1_162),
+        (300, 3, 3, 92),
+        (1500, 3, 3, 1),
+        (10, 5000, 2, 279),  # memory: matrices of 12 × 5010
+    ],
+)
+def test_a_run_is_linearized_for_about_five_seconds_and_in_128_mib(
+    states: int, inputs: int, outputs: int, samples: int
+) -> None:
+    assert limits.samples_along(states, inputs, outputs) == samples
+    assert samples * (states + outputs) * (states + inputs) * 8 <= 128 * 2**20
+
+
 def test_too_many_loops_to_list_are_said() -> None:
     bd, clock = diagram()
     names = [f"s{k}" for k in range(12)]

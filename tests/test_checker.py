@@ -308,3 +308,16 @@ def test_the_table_says_what_the_report_says(name: str) -> None:
     for unexpected in report.unexpected:
         assert f"{unexpected} MISS not in the expected side" in rows
     assert " ".join(str(report).split()).endswith(" ".join(report.summary.split()))
+
+
+@pytest.mark.parametrize(("factor", "growth"), [(1.5, None), (2.0, 2.0)])
+def test_a_difference_is_said_to_grow_only_if_it_does_a_thousandfold(
+    factor: float, growth: float | None
+) -> None:
+    # Up to a tenth of its largest, 19 samples make 1.5 a factor of 2e2, and 2 one of 5e4.
+    expected = np.ones((20, 1))
+    report = ls.check(
+        side(y=expected + 1e-3 * factor ** np.arange(20.0)[:, None]), side(y=expected)
+    )
+    assert not report.ok
+    assert report.growth == (growth if growth is None else pytest.approx(growth, rel=1e-9))

@@ -171,3 +171,23 @@ def test_what_does_not_fit_is_refused() -> None:
         ls.fixed_points(loop(2.0), starts=-1)
     with refused(InvalidTypeError, "iterations", "whole number"):
         ls.fixed_points(loop(2.0), iterations=1.5)
+
+
+@pytest.mark.parametrize(
+    ("a", "stability"),
+    [
+        (1 - 1e-6, "stable"),
+        (1 + 1e-6, "unstable"),
+        (-1 + 1e-6, "stable"),
+        (1 - 1e-9, "marginal"),
+        (1 + 1e-9, "marginal"),
+    ],
+)
+def test_a_millionth_from_the_unit_circle_is_told_from_it_and_a_billionth_is_not(
+    a: float, stability: str
+) -> None:
+    bd, clock = diagram()
+    bd.UNITDELAY(clock, 0.3, name="x")
+    bd.GAIN(a, name="a")
+    (point,) = ls.fixed_points(wire(bd, "x -> a", "a -> x"))
+    assert point.stability == stability

@@ -291,3 +291,13 @@ def test_the_results_can_be_saved(published: Case, tmp_path: Any) -> None:
     ):
         data.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
         assert (tmp_path / f"{name}.nc").stat().st_size > 0
+
+
+def test_products_are_exact_however_far_apart_their_scales() -> None:
+    small = Scaled.of(np.diag([1.0, 2.0**-1000]))
+    assert_same(small.times(np.array([[1.0], [2.0**1000]])).mantissa, [[0.5], [0.5]])
+    large = Scaled.of(np.diag([1.0, 2.0**1000]))
+    assert_same(large.times(np.array([[1.0], [2.0**-1000]])).mantissa, [[0.5], [0.5]])
+    assert_same(Scaled.of(np.diag([1.0, 2.0**-600])).mantissa, np.diag([0.5, 2.0**-601]))
+    far = large.times(large.values).times(np.diag([1.0, 2.0**1000]))  # beyond float64
+    assert_close(far.log_norm, 1999 * math.log(2), 1e-15)

@@ -15,7 +15,7 @@ import xarray as xr
 from scipy.special import expit, softmax
 
 import lstmsim as ls
-from lstmsim.blocks._ops import Op
+from lstmsim.blocks._ops import Kind, Op
 from lstmsim.dynamics.linearization.jacobian import Jacobian, local_jacobians
 from lstmsim.engine.graph import Node
 from lstmsim.errors import DiagramError, InvalidTypeError, InvalidValueError, ShapeError
@@ -286,7 +286,9 @@ def test_the_slope_that_is_taken_on_a_kink_is_said() -> None:
     bd.CLIP([-1.0, 0.5], [1.0, 0.5], name="limit")
     bd.TOWORKSPACE(clock, name="out")
     wire(bd, "u -> limit", "limit -> out")
-    with pytest.warns(UserWarning, match=re.escape("at sample 1 (slope 1); of the slopes on")):
+    with pytest.warns(
+        UserWarning, match=re.escape("at sample 1 (slope 1); the slope in brackets is used")
+    ):
         run = ls.linearize(bd, ls.simulate(bd, np.array([[0.3, 0.1], [1.0, 0.2]])))
     assert_same(run.D.values[:, 0, 0], [1.0, 1.0])
 
@@ -295,7 +297,7 @@ def test_an_operation_that_mixes_elements_nonlinearly_needs_nothing_more() -> No
     def pullback(ybar: Any, inputs: Any, y: Any, p: Any) -> Any:
         return (y * (ybar - (ybar * y).sum(axis=-1, keepdims=True)),), {}
 
-    op = Op("softmax", lambda inputs, p: softmax(inputs[0], axis=-1), pullback)
+    op = Op("softmax", Kind.MOVE, lambda inputs, p: softmax(inputs[0], axis=-1), pullback)
     u = np.random.default_rng(0).normal(size=(5, 3))
     y = op.forward((u,), {})
     (found,) = local_jacobians(Node("s", "s", op, ("u",), (), {}, 3), {}, (u,), y)

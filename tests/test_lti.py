@@ -427,3 +427,22 @@ def test_what_cannot_be_read_is_refused() -> None:
         with pytest.raises(kind) as refused:
             call()
         assert said in str(refused.value)
+
+
+def test_the_bound_covers_steps_that_are_each_off_by_all_that_they_may_be() -> None:
+    w, r, f, samples = 1e-5, 0.5, 3.0, 60
+    unit = float(np.finfo(np.float32).eps) / 2
+    tanh, product, total = 1 + 8 * unit, 1 + unit, 1 + 3 * unit  # 4 units in the last place each
+    x, h = np.longdouble(0), np.longdouble(0)
+    for _ in range(samples):
+        x = r * x + w
+        g = np.tanh((r * h + w) * total) * tanh
+        c = g * product * product  # times i, plus f times c
+        h = np.tanh(c) * tanh * product
+    gates = np.array([100.0, -100.0, 0.0, 100.0])  # i, f, g, o, the order of the rows
+    weights = np.outer([0, 0, 1, 0], [1.0])
+    layer = ls.LSTM(w * weights, r * weights, gates)
+    report = ls.lti.linearity(ls.Network([layer, ls.Dense([[f]])], Ts=0.1), dtype="float32")
+    error = float(abs(f * (h - x)))
+    print(error, report)
+    assert error <= report.bound[0] <= 2 * error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,15 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "tanh": lambda u: (np.exp(u) - np.exp(-u)) / (np.exp(u) + np.exp(-u)),
     "relu": lambda u: (u + np.abs(u)) / 2,
     "clip": lambda u, low, high: np.where(u < low, low, np.where(u > high, high, u)),
+    "divide": lambda a, b: a * b**-1.0,
+    "abs": lambda u: np.sqrt(u * u),
+    "exp": lambda u: (1 + np.tanh(u / 2)) / (1 - np.tanh(u / 2)),
+    "sqrt": lambda u: u**0.5,
+    "elu": lambda u, alpha: np.where(u > 0, u, alpha * (np.exp(u) - 1)),
+    "leaky_relu": lambda u, slope: np.where(u > 0, u, 0) + slope * np.where(u > 0, 0, u),
+    "softplus": lambda u: np.log(1 + np.exp(u)),
+    "softsign": lambda u: np.sign(u) * (1 - 1 / (1 + np.abs(u))),
+    "hard_sigmoid": lambda u, slope, offset: np.clip(slope * u + offset, 0, 1),
     "constant": lambda value: value,
     "delay": looped_delay,
     "concatenate": lambda *u: np.moveaxis(
@@ -66,6 +76,15 @@ BY_HAND = [
     ("relu", [[-1.5, 0, 2.5]], {}, [0, 0, 2.5]),
     ("clip", [[-3, -1, 0.5, 1, 3]], {"low": -1, "high": 1}, [-1, -1, 0.5, 1, 1]),
     ("clip", [[-3, 3]], {"low": [-5, 0], "high": [5, 2]}, [-3, 2]),
+    ("divide", [[6, -1, 0], [3, 4, 5]], {}, [2, -0.25, 0]),
+    ("abs", [[-1.5, 0, 2.5]], {}, [1.5, 0, 2.5]),
+    ("exp", [[0, math.log(3), -math.log(2)]], {}, [1, 3, 0.5]),
+    ("sqrt", [[0, 4, 6.25]], {}, [0, 2, 2.5]),
+    ("elu", [[math.log(0.25), 0, 2]], {"alpha": 2.0}, [-1.5, 0, 2]),
+    ("leaky_relu", [[-3, 0, 3]], {"slope": 0.25}, [-0.75, 0, 3]),
+    ("softplus", [[0, math.log(3), -math.log(3)]], {}, np.log([2, 4, 4 / 3])),
+    ("softsign", [[-3, 0, 1]], {}, [-0.75, 0, 0.5]),
+    ("hard_sigmoid", [[-9, -1, 0, 1, 9]], {"slope": 0.2, "offset": 0.5}, [0, 0.3, 0.5, 0.7, 1]),
     ("constant", [], {"value": [1, 2]}, [1, 2]),
     ("delay", [[[1, 2], [3, 4], [5, 6]]], {"x0": [7, 8]}, [[7, 8], [1, 2], [3, 4]]),
     ("delay", [[[1], [2]]], {"x0": 9.0}, [[9], [1]]),
@@ -112,8 +131,10 @@ def test_an_operation_leaves_its_inputs_and_parameters_alone(
     for array in (*inputs, *parameters.values()):
         if isinstance(array, np.ndarray):
             array.setflags(write=False)
+    before = copy.deepcopy((inputs, parameters))
     output = OPS[name].forward(inputs, parameters)
     OPS[name].pullback(np.ones(output.shape), inputs, output, parameters)
+    np.testing.assert_equal((inputs, parameters), before)
 
 
 def check_pullback(
@@ -198,3 +219,8 @@ def test_subgradients_at_the_corners_are_the_documented_ones() -> None:
     bounds = {"low": -1.0, "high": 1.0}
     y = OPS["clip"].forward((u,), bounds)
     assert_same(OPS["clip"].pullback(ybar, (u,), y, bounds)[0][0], [1, 1, 1], "clip")
+    y = OPS["abs"].forward((u,), {})
+    assert_same(OPS["abs"].pullback(ybar, (u,), y, {})[0][0], [-1, 0, 1], "abs")
+    ramp = {"slope": 0.5, "offset": 0.5}
+    y = OPS["hard_sigmoid"].forward((u,), ramp)
+    assert_same(OPS["hard_sigmoid"].pullback(ybar, (u,), y, ramp)[0][0], [0, 0.5, 0], "ramp")

@@ -1,58 +1,100 @@
-"""What kernels are written from: scalar texts, elementwise flags, precision."""
+"""What kernels are written from: the formulas' texts, what depends on what, precision."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lstmsim.blocks._ops import OPS
+from lstmsim.blocks._formulas import FUNCTIONS, Formula
+from lstmsim.blocks._ops import OPS, elementwise
 from tests.helpers import assert_close, op_case
 
-FUNCTIONS = {"exp": math.exp, "tanh": math.tanh, "minimum": np.minimum, "maximum": np.maximum}
-
-
-def run_scalar(name: str, inputs: list[float], parameters: dict[str, float]) -> float:
-    """Evaluate the text of one element as Python."""
-    text = OPS[name].scalar.format(*(f"u{j}" for j in range(len(inputs))))
-    names = FUNCTIONS | parameters
-    return eval(text, {"__builtins__": {}}, names | {f"u{j}": u for j, u in enumerate(inputs)})
-
-
-SCALARS = {
-    "add": (2, {}, {"signs": "++"}),
-    "multiply": (2, {}, {}),
-    "scale": (1, {"k": -1.7}, {"k": -1.7}),
-    "sigmoid": (1, {}, {}),
-    "tanh": (1, {}, {}),
-    "relu": (1, {}, {}),
-    "clip": (1, {"low": -0.3, "high": 0.8}, {"low": -0.3, "high": 0.8}),
+ELEMENTWISE = [name for name, op in OPS.items() if op.elementwise]
+#: By no name of NumPy's: the formulas are run as Python, element by element.
+PYTHON = {
+    "abs": abs,
+    "exp": math.exp,
+    "expm1": math.expm1,
+    "log1p": math.log1p,
+    "sqrt": math.sqrt,
+    "tanh": math.tanh,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+    "where": lambda condition, a, b: a if condition else b,
 }
 
 
-def test_the_operations_with_a_scalar_text_are_the_elementwise_ones() -> None:
-    assert {name for name, op in OPS.items() if op.scalar is not None} == set(SCALARS)
-    assert {name for name, op in OPS.items() if op.elementwise} == set(SCALARS)
+def test_formulas_have_exactly_the_functions_that_are_tried_here() -> None:
+    assert set(PYTHON) == set(FUNCTIONS)
 
 
-@pytest.mark.parametrize("name", SCALARS)
-def test_the_scalar_text_computes_what_forward_computes(name: str) -> None:
-    count, in_text, in_forward = SCALARS[name]
-    values = np.concatenate([np.random.default_rng(4).normal(0, 3, 200), [0.0, -0.0, 50.0, -50.0]])
-    inputs = tuple(np.roll(values, j) for j in range(count))
-    expected = OPS[name].forward(inputs, in_forward)
-    actual = [run_scalar(name, list(elements), in_text) for elements in zip(*inputs, strict=True)]
-    assert_close(np.array(actual), expected, 1e-15, name)
+def elements(name: str, inputs: Any, parameters: dict[str, Any]) -> tuple[Formula, list[Any]]:
+    """Return the texts of an operation, and what its names stand for, element by element."""
+    formula = OPS[name].element(len(inputs), parameters)
+    shape = np.broadcast_shapes(*(u.shape for u in inputs))
+    values = {n: np.broadcast_to(parameters[n], shape) for n in formula.parameters}
+    values |= {n: np.broadcast_to(u, shape) for n, u in zip(formula.inputs, inputs, strict=True)}
+    return formula, [
+        {n: float(value[index]) for n, value in values.items()} for index in np.ndindex(shape)
+    ]
 
 
-@pytest.mark.parametrize("name", SCALARS)
-def test_the_scalar_text_propagates_nan_as_forward_does(name: str) -> None:
-    count, in_text, in_forward = SCALARS[name]
-    inputs = (np.array([math.nan]), np.array([1.0]))[:count]
-    assert np.isnan(OPS[name].forward(inputs, in_forward)).all()
-    assert math.isnan(run_scalar(name, [float(u[0]) for u in inputs], in_text))
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_the_text_of_one_element_computes_what_forward_computes(name: str) -> None:
+    inputs, parameters = op_case(name, np.random.default_rng(4), (50,), 3)
+    formula, each = elements(name, inputs, parameters)
+    actual = [eval(formula.value, {"__builtins__": {}}, PYTHON | one) for one in each]
+    expected = OPS[name].forward(inputs, parameters)
+    assert_close(np.reshape(actual, expected.shape), expected, 1e-15, name)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_the_text_of_one_element_propagates_nan_as_forward_does(name: str) -> None:
+    inputs, parameters = op_case(name, np.random.default_rng(4), (), 1)
+    inputs = (np.array([math.nan]), *inputs[1:])
+    formula, (one,) = elements(name, inputs, parameters | {"high": 1.0})
+    assert np.isnan(OPS[name].forward(inputs, parameters)).all()
+    assert math.isnan(eval(formula.value, {"__builtins__": {}}, PYTHON | one))
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        (Formula("u +", ("bar",)), "u +"),
+        (Formula("sin(u)", ("bar",)), "sin"),
+        (Formula("u ** 2", ("bar * u",)), "Pow"),
+        (Formula("u", ("bar if u > 0 else 0",)), "IfExp"),
+        (Formula("u + bar", ("bar",)), "bar"),
+    ],
+)
+def test_a_mistake_in_a_text_names_the_operation(formula: Formula, words: str) -> None:
+    with pytest.raises(ValueError, match="operation 'mine'") as caught:
+        elementwise("mine", formula)
+    assert words in str(caught.value)
+
+
+def test_slopes_that_do_not_depend_on_inputs_are_linear_and_choices_may_have_kinks() -> None:
+    linear = {"matvec", "add", "scale", "concatenate", "take"}
+    assert {name for name, op in OPS.items() if op.linear} == linear
+    kinked = {n for n in ELEMENTWISE if OPS[n].element(2, {"signs": "++"}).kinked}
+    assert kinked == {"relu", "clip", "abs", "elu", "leaky_relu", "hard_sigmoid"}
+
+
+@pytest.mark.parametrize("name", ["exp", "elu", "softplus", "softsign", "hard_sigmoid"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_inputs_neither_overflow_nor_lose_their_slope(name: str, dtype: type) -> None:
+    _, parameters = op_case(name, np.random.default_rng(4), (), 1)
+    u = np.array([-1e4, -100, -1e-6, 1e-6, 80, 1e4][: 5 if name == "exp" else 6], dtype)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        y = OPS[name].forward((u,), parameters)
+        slope = OPS[name].pullback(np.ones_like(y), (u,), y, parameters)[0][0]
+    exact = OPS[name].forward((u.astype(float),), parameters)
+    assert_close(y, exact, 1e-6, name)
+    assert np.isfinite(slope).all()
 
 
 def depends_elementwise(name: str) -> bool:

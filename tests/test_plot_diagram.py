@@ -318,7 +318,10 @@ def test_several_clocks_are_told_at_the_delays() -> None:
 
 @pytest.mark.parametrize("bd", [ls.blockdiagram, lambda: diagram()[0]])
 def test_an_empty_diagram_is_an_empty_page(bd: Any) -> None:
-    ls.plot_diagram(bd()).canvas.draw()
+    figure = ls.plot_diagram(bd())
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert (len(axes.patches), len(axes.lines)) == (0, 0)
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])

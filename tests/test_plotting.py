@@ -21,6 +21,7 @@ import lstmsim as ls
 from lstmsim.diagram.traces import signal_names
 from lstmsim.errors import DataFileError, FileAccessError, InvalidTypeError, InvalidValueError
 from tests.conftest import Case, made, random_input, random_network
+from tests.helpers import assert_same
 
 TITLES = [
     "input u",
@@ -266,14 +267,27 @@ def test_a_wide_difference_is_a_heat_map_on_a_logarithmic_scale() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_difference_with_nan_or_inf_in_it_is_drawn(bad: float) -> None:
     values = np.array([[1.0], [bad], [3.0]])
-    ls.plot_difference(made({"x": values}), made({"x": np.ones((3, 1))})).canvas.draw()
+    figure = ls.plot_difference(made({"x": values}), made({"x": np.ones((3, 1))}))
+    figure.canvas.draw()
+    difference, tolerance = stairs(panels(figure)[0])
+    # None is drawn where there is none: the scale is logarithmic.
+    assert_same(difference.get_data().values, [np.nan, bad, 2.0])
+    assert np.isfinite(tolerance.get_data().values).all()
 
 
 def test_traces_with_nan_are_drawn() -> None:
     for width in (1, 13):
         values = np.arange(3.0 * width).reshape(3, width)
         values[1] = np.nan
-        ls.plot(made({"x": values})).canvas.draw()
+        figure = ls.plot(made({"x": values}))
+        figure.canvas.draw()
+        (axes,) = panels(figure)
+        if width == 1:
+            drawn = stairs(axes)[0].get_data().values[:, None]
+        else:
+            (mesh,) = (m for m in axes.collections if isinstance(m, QuadMesh))
+            drawn = np.ma.filled(mesh.get_array(), np.nan).T
+        assert_same(drawn, values)
 
 
 def test_only_signals_of_both_sides_are_compared(published: Case) -> None:
@@ -284,7 +298,9 @@ def test_only_signals_of_both_sides_are_compared(published: Case) -> None:
 
 
 def test_names_are_not_read_as_formulas() -> None:
-    ls.plot(made({r"$\x$": np.zeros((2, 1))})).canvas.draw()
+    figure = ls.plot(made({r"$\x$": np.zeros((2, 1))}))
+    figure.canvas.draw()
+    assert any(r"$\x$" in text.replace(r"\$", "$") for text in titles(figure))
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf", ".PNG"])

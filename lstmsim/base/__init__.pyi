@@ -5,9 +5,11 @@ from .arrays import precision as precision
 from .arrays import real_array as real_array
 from .arrays import real_matrix as real_matrix
 from .arrays import real_vector as real_vector
+from .arrays import sample_rows as sample_rows
 from .arrays import sample_time as sample_time
 from .arrays import seems_finite as seems_finite
 from .errors import AlgebraicLoopError as AlgebraicLoopError
+from .errors import CompilationError as CompilationError
 from .errors import DataFileError as DataFileError
 from .errors import DiagramError as DiagramError
 from .errors import ExpressionError as ExpressionError

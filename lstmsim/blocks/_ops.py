@@ -6,11 +6,11 @@ sequences of a batch) are carried along.  For each operation the table holds
 - `forward`, the NumPy function that is its meaning;
 - `pullback`, the vector-Jacobian product: from the cotangent of the output to those of the
   inputs and of the parameters, ȳ ↦ (∂y/∂u)ᵀ ȳ, (∂y/∂p)ᵀ ȳ;
-- `scalar`, the text of one element, from which kernels are written: `{0}`, `{1}` … stand for
-  the inputs' elements; `exp` and `tanh` for the mathematical functions, `minimum` and `maximum`
-  for NumPy's, which keep NaN; `scalar_pullback` is the same of the pullback, with `where(c, a, b)`
-  for a choice.  They are None for the operations that mix elements or samples:
-  their loops an engine writes itself.
+- `kind`, which tells an engine how elements and samples depend on one another;
+- `formula`, for element-wise operations: the texts of one element (`lstmsim.blocks._formulas`),
+  from which all of the above, the kernels, their gradients and C are written.
+
+So an element-wise operation is one row of texts.
 
 >>> import numpy as np
 >>> OPS["multiply"].forward((np.array([1.0, 2.0]), np.array([3.0, 4.0])), {})
@@ -21,19 +21,39 @@ array([3.])
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from lstmsim.blocks._formulas import Formula, check, function
+
 Array = npt.NDArray[Any]
 Inputs = tuple[Array, ...]
 Parameters = Mapping[str, Any]
 #: Cotangents of the inputs, in order, and of the parameters, by name.
 Cotangents = tuple[Inputs, dict[str, Array]]
+
+
+class Kind(Enum):
+    """How the output's elements and samples depend on the inputs'."""
+
+    #: Output element j on input elements j alone, within one sample.
+    ELEMENTWISE = "elementwise"
+    #: A matrix times one signal, within one sample.
+    PRODUCT = "product"
+    #: Elements are moved about, none is changed, within one sample.
+    MOVE = "move"
+    #: On the inputs' samples before: it keeps a state.
+    MEMORY = "memory"
+    #: On no input.
+    CONSTANT = "constant"
 
 
 @dataclass(frozen=True)
@@ -44,26 +64,63 @@ class Op:
     ----------
     name : str
         Its key in `OPS`.
+    kind : Kind
+        What depends on what.
     forward : callable
         ``forward(inputs, parameters) -> output``.
     pullback : callable
         ``pullback(cotangent, inputs, output, parameters) -> (input cotangents, parameter
         cotangents)``.
-    scalar : str or None
-        The text of one element.
-    scalar_pullback : str or None
-        The text of one element of the pullback, where there is one input: `{0}` stands for the
-        input's element, `{y}` for the output's, `{bar}` for its cotangent.
-    elementwise : bool
-        Whether output element j depends on input elements j alone, within one sample.
+    formula : Formula or callable, optional
+        The texts of one element of an element-wise operation; ``formula(n, signs)`` where they
+        depend on the number of inputs.
+    linear : bool
+        Whether the Jacobian does not depend on the inputs: it is then computed once, and not at
+        every sample.
+    trained : tuple of str
+        Its parameters that may be trained: those that the pullback has cotangents of.
     """
 
     name: str
+    kind: Kind
     forward: Callable[[Inputs, Parameters], Array]
     pullback: Callable[[Array, Inputs, Array, Parameters], Cotangents]
-    scalar: str | None = None
-    scalar_pullback: str | None = None
-    elementwise: bool = False
+    formula: Formula | Callable[[int, str], Formula] | None = None
+    linear: bool = False
+    trained: tuple[str, ...] = ()
+
+    @cached_property
+    def elementwise(self) -> bool:
+        """Whether output element j depends on input elements j alone, within one sample."""
+        return self.kind is Kind.ELEMENTWISE
+
+    @cached_property
+    def product(self) -> bool:
+        """Whether it is a matrix times a signal."""
+        return self.kind is Kind.PRODUCT
+
+    @cached_property
+    def memory(self) -> bool:
+        """Whether it keeps a state: its output does not depend on the present input."""
+        return self.kind is Kind.MEMORY
+
+    @cached_property
+    def constant(self) -> bool:
+        """Whether it has no input."""
+        return self.kind is Kind.CONSTANT
+
+    @property
+    def word(self) -> Formula | None:
+        """The formula that kernels have as a word of their own, if it is more than arithmetic."""
+        own = self.formula
+        return own if isinstance(own, Formula) and not own.inline else None
+
+    def element(self, n: int, static: Mapping[str, Any]) -> Formula:
+        """Return the texts of one element, for a number of inputs."""
+        assert self.formula is not None
+        if isinstance(self.formula, Formula):
+            return self.formula
+        return self.formula(n, static.get("signs", ""))
 
 
 def _rows(x: Array) -> Array:
@@ -78,6 +135,70 @@ def _total(x: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(x.sum(axis=repeated, keepdims=True))
 
 
+def elementwise(
+    name: str,
+    formula: Formula | Callable[[int, str], Formula],
+    forward: Callable[..., Array] | None = None,
+) -> Op:
+    """Return an element-wise operation: its NumPy functions are those of its texts.
+
+    `forward` is NumPy's own function of the inputs where it is better than that of the text.
+    """
+    if isinstance(formula, Formula):
+        check(name, formula)
+        own, of = formula, None
+    else:
+        of = functools.cache(formula)
+        own = of(2, "++")
+
+    def texts(inputs: Inputs, p: Parameters) -> Formula:
+        return own if of is None else of(len(inputs), p.get("signs", ""))
+
+    def value(inputs: Inputs, p: Parameters) -> Array:
+        used = texts(inputs, p)
+        arguments = (*used.inputs, *used.parameters)
+        return np.asarray(
+            function(used.value, arguments)(*inputs, *(p[name] for name in used.parameters))
+        )
+
+    def value_by_numpy(inputs: Inputs, p: Parameters) -> Array:
+        assert forward is not None
+        return np.asarray(forward(*inputs))
+
+    def pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
+        used = texts(inputs, p)
+        arguments = (*used.inputs, *used.parameters, "y", "bar")
+        values = (*inputs, *(p[name] for name in used.parameters), y, ybar)
+        cotangents = (function(text, arguments)(*values) for text in used.cotangents)
+        return tuple(_total(part, u.shape) for part, u in zip(cotangents, inputs, strict=True)), {
+            key: _total(function(text, arguments)(*values), np.shape(p[key]))
+            for key, text in used.gradients.items()
+        }
+
+    meaning = value if forward is None else value_by_numpy
+    trained = tuple(own.gradients)
+    return Op(name, Kind.ELEMENTWISE, meaning, pullback, of or own, own.linear, trained)
+
+
+# y = Σ ±uⱼ, signs a string such as "+-+"; a width-1 input is added to every element
+
+
+def _sum(n: int, signs: str) -> Formula:
+    u = tuple(f"u{j}" for j in range(n))
+    terms = [f"{sign} {name}" for sign, name in zip(signs or "+" * n, u, strict=True)]
+    value = " ".join(terms).removeprefix("+ ")
+    return Formula(value, tuple("bar" if s == "+" else "-bar" for s in signs), inputs=u)
+
+
+# y = u₀ ⊙ u₁ ⊙ …; its cotangents are products of the others, not y/u: an input may be zero
+
+
+def _product(n: int, signs: str) -> Formula:
+    u = tuple(f"u{j}" for j in range(n))
+    cotangents = (" * ".join(("bar", *u[:j], *u[j + 1 :])) for j in range(n))
+    return Formula(" * ".join(u), tuple(cotangents), inputs=u)
+
+
 # y = K u
 
 
@@ -87,96 +208,6 @@ def _matvec(inputs: Inputs, p: Parameters) -> Array:
 
 def _matvec_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
     return (ybar @ p["K"],), {"K": _rows(ybar).T @ _rows(inputs[0])}
-
-
-# y = Σ ±uⱼ, signs a string such as "+-+"; a width-1 input is added to every element
-
-
-def _add(inputs: Inputs, p: Parameters) -> Array:
-    total = -inputs[0] if p["signs"][0] == "-" else inputs[0]
-    for sign, u in zip(p["signs"][1:], inputs[1:], strict=True):
-        total = total - u if sign == "-" else total + u
-    return total
-
-
-def _add_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    signed = {"+": ybar, "-": -ybar}
-    return tuple(
-        _total(signed[sign], u.shape) for sign, u in zip(p["signs"], inputs, strict=True)
-    ), {}
-
-
-# y = u₀ ⊙ u₁ ⊙ …
-
-
-def _multiply(inputs: Inputs, p: Parameters) -> Array:
-    product = inputs[0]
-    for u in inputs[1:]:
-        product = product * u
-    return product
-
-
-def _multiply_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    # Products of the others, not y/u: an input may be zero.
-    parts = (_multiply((ybar, *inputs[:j], *inputs[j + 1 :]), p) for j in range(len(inputs)))
-    return tuple(_total(part, u.shape) for part, u in zip(parts, inputs, strict=True)), {}
-
-
-# y = k u, k a number or one factor an element
-
-
-def _scale(inputs: Inputs, p: Parameters) -> Array:
-    return np.asarray(p["k"] * inputs[0])
-
-
-def _scale_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    k = np.asarray(p["k"])
-    return (_total(k * ybar, inputs[0].shape),), {"k": _total(ybar * inputs[0], k.shape)}
-
-
-# y = σ(u) = 1 / (1 + e⁻ᵘ); expit neither overflows nor warns, in any precision
-
-
-def _sigmoid(inputs: Inputs, p: Parameters) -> Array:
-    return np.asarray(expit(inputs[0]))
-
-
-def _sigmoid_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    return (ybar * y * (1 - y),), {}
-
-
-# y = tanh(u)
-
-
-def _tanh(inputs: Inputs, p: Parameters) -> Array:
-    return np.asarray(np.tanh(inputs[0]))
-
-
-def _tanh_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    return (ybar * (1 - y * y),), {}
-
-
-# y = max(u, 0); of the subgradients at 0 the one that is 0 is taken
-
-
-def _relu(inputs: Inputs, p: Parameters) -> Array:
-    return np.maximum(inputs[0], 0)
-
-
-def _relu_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    return (ybar * (inputs[0] > 0),), {}
-
-
-# y = min(max(u, low), high); the gradient is 1 inside and on the bounds, 0 outside
-
-
-def _clip(inputs: Inputs, p: Parameters) -> Array:
-    return np.asarray(np.clip(inputs[0], p["low"], p["high"]))
-
-
-def _clip_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
-    inside = (inputs[0] >= p["low"]) & (inputs[0] <= p["high"])
-    return (_total(ybar * inside, inputs[0].shape),), {}
 
 
 # y(k) = value, at every sample
@@ -230,41 +261,52 @@ def _take_pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cota
     return (ubar,), {}
 
 
-OPS: dict[str, Op] = {
-    op.name: op
-    for op in (
-        Op("matvec", _matvec, _matvec_pullback),
-        Op("add", _add, _add_pullback, "{0} + {1}", elementwise=True),
-        Op("multiply", _multiply, _multiply_pullback, "{0} * {1}", elementwise=True),
-        Op("scale", _scale, _scale_pullback, "k * {0}", "k * {bar}", elementwise=True),
-        Op(
-            "sigmoid",
-            _sigmoid,
-            _sigmoid_pullback,
-            "1 / (1 + exp(-{0}))",
-            "{bar} * ({y} * (1 - {y}))",
-            elementwise=True,
+_ROWS = (
+    elementwise("add", _sum),
+    elementwise("multiply", _product),
+    elementwise("scale", Formula("k * u", ("k * bar",), {"k": "bar * u"})),
+    # expit neither overflows nor warns, in any precision.
+    elementwise("sigmoid", Formula("1 / (1 + exp(-u))", ("bar * (y * (1 - y))",)), expit),
+    elementwise("tanh", Formula("tanh(u)", ("bar * (1 - y * y)",))),
+    # Of the subgradients at 0 the one that is 0 is taken.
+    elementwise("relu", Formula("maximum(u, 0)", ("where(u > 0, bar, 0)",))),
+    # The gradient is 1 inside and on the bounds, 0 outside.
+    elementwise(
+        "clip",
+        Formula("minimum(maximum(u, low), high)", ("where((u >= low) & (u <= high), bar, 0)",)),
+    ),
+    elementwise("divide", Formula("u / v", ("bar / v", "-bar * y / v"))),
+    # At the corner of abs the subgradient 0 is taken.
+    elementwise("abs", Formula("abs(u)", ("where(u > 0, bar, where(u < 0, -bar, 0))",))),
+    elementwise("exp", Formula("exp(u)", ("bar * y",))),
+    elementwise("sqrt", Formula("sqrt(u)", ("bar / (y + y)",))),
+    # The exponent is not above 0: the branch that is not taken does not overflow either.
+    elementwise(
+        "elu",
+        Formula(
+            "where(u > 0, u, alpha * expm1(minimum(u, 0)))",
+            ("where(u > 0, bar, bar * (y + alpha))",),
         ),
-        Op("tanh", _tanh, _tanh_pullback, "tanh({0})", "{bar} * (1 - {y} * {y})", elementwise=True),
-        Op(
-            "relu",
-            _relu,
-            _relu_pullback,
-            "maximum({0}, 0)",
-            "where({0} > 0, {bar}, 0)",
-            elementwise=True,
+    ),
+    elementwise(
+        "leaky_relu",
+        Formula("where(u > 0, u, slope * u)", ("where(u > 0, bar, slope * bar)",)),
+    ),
+    # log(1 + eᵘ) without overflow; its slope σ(u) is 1 - e⁻ʸ.
+    elementwise("softplus", Formula("maximum(u, 0) + log1p(exp(-abs(u)))", ("-bar * expm1(-y)",))),
+    elementwise("softsign", Formula("u / (1 + abs(u))", ("bar / ((1 + abs(u)) * (1 + abs(u)))",))),
+    # On the corners the subgradient 0 is taken.
+    elementwise(
+        "hard_sigmoid",
+        Formula(
+            "minimum(maximum(slope * u + offset, 0), 1)",
+            ("where((y > 0) & (y < 1), slope * bar, 0)",),
         ),
-        Op(
-            "clip",
-            _clip,
-            _clip_pullback,
-            "minimum(maximum({0}, low), high)",
-            "where(({0} >= low) & ({0} <= high), {bar}, 0)",
-            elementwise=True,
-        ),
-        Op("constant", _constant, _constant_pullback),
-        Op("delay", _delay, _delay_pullback),
-        Op("concatenate", _concatenate, _concatenate_pullback),
-        Op("take", _take, _take_pullback),
-    )
-}
+    ),
+    Op("matvec", Kind.PRODUCT, _matvec, _matvec_pullback, linear=True, trained=("K",)),
+    Op("constant", Kind.CONSTANT, _constant, _constant_pullback, trained=("value",)),
+    Op("delay", Kind.MEMORY, _delay, _delay_pullback, trained=("x0",)),
+    Op("concatenate", Kind.MOVE, _concatenate, _concatenate_pullback, linear=True),
+    Op("take", Kind.MOVE, _take, _take_pullback, linear=True),
+)
+OPS: dict[str, Op] = {op.name: op for op in _ROWS}

@@ -11,6 +11,6 @@ from .graph import parameters as parameters
 from .interpreter import settings_of as settings_of
 from .kernels.cache import vectors_available as vectors_available
 from .objective import Objective as Objective
-from .objective import Place as Place
 from .schedule import make_schedule as make_schedule
 from .simulation import simulate as simulate
+from .store import Place as Place

@@ -15,15 +15,26 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.base import InvalidValueError
+from lstmsim.blocks import Kind, renamed
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule
 
 Array = npt.NDArray[Any]
 Parameters = Mapping[str, Mapping[str, Array]]
 
+#: The functions of the operations' formulas: those of math.h, and those that are written here.
+_MATH = {
+    "abs": "fabs",
+    "exp": "exp",
+    "expm1": "expm1",
+    "log1p": "log1p",
+    "sqrt": "sqrt",
+    "tanh": "tanh",
+}
 _HELPERS = {
     "minimum": "static {real} {name}_minimum({real} a, {real} b) {{ return b < a ? b : a; }}",
     "maximum": "static {real} {name}_maximum({real} a, {real} b) {{ return b > a ? b : a; }}",
+    "where": "static {real} {name}_where(int c, {real} a, {real} b) {{ return c ? a : b; }}",
 }
 
 
@@ -70,62 +81,71 @@ class _Source:
     def compute(self, node: Node) -> list[str]:
         """Return the lines that compute a signal."""
         target, n = self.variables[node.name], node.width
-        arrays = self.parameters.get(node.block, {})
         loop = f"for (j = 0; j < {n}; ++j)"
-        inputs = [self.element(name, n) for name in node.inputs]
-        op = node.op.name
-        if op == "delay":
-            return [f"{loop} {target}[j] = state->{target}[j];"]
-        if op == "constant":
-            values = self.array(node.name, np.broadcast_to(arrays["value"], (n,)))
-            return [f"{loop} {target}[j] = {values}[j];"]
-        if op == "matvec":
-            K = self.array(f"{node.name} {arrays['K'].shape}", arrays["K"])
-            source, columns = self.variables[node.inputs[0]], self.widths[node.inputs[0]]
-            return [
-                f"{loop} {{",
-                f"    {self.real} total = 0;",
-                f"    for (i = 0; i < {columns}; ++i)",
-                f"        total += {K}[j * {columns} + i] * {source}[i];",
-                f"    {target}[j] = total;",
-                "}",
-            ]
-        if op == "concatenate":
-            lines, at = [], 0
-            for name in node.inputs:
-                width = self.widths[name]
-                line = f"{target}[{at} + j] = {self.variables[name]}[j];"
-                lines.append(f"for (j = 0; j < {width}; ++j) {line}")
-                at += width
-            return lines
-        if op == "take":
+        match node.op.kind:
+            case Kind.ELEMENTWISE:
+                return [f"{loop} {target}[j] = {self.formula(node)};"]
+            case Kind.PRODUCT:
+                return self.product(node, loop)
+            case Kind.MOVE:
+                return self.moved(node)
+            case Kind.MEMORY:
+                return [f"{loop} {target}[j] = state->{target}[j];"]
+            case Kind.CONSTANT:
+                value = self.parameters[node.block]["value"]
+                values = self.array(node.name, np.broadcast_to(value, (n,)))
+                return [f"{loop} {target}[j] = {values}[j];"]
+
+    def formula(self, node: Node) -> str:
+        """Return the expression of one element of an element-wise operation."""
+        formula = node.formula
+        inputs = (self.element(name, node.width) for name in node.inputs)
+        new = dict(zip(formula.inputs, inputs, strict=True))
+        new |= {name: own + self.suffix for name, own in _MATH.items()}
+        new |= {name: f"{self.name}_{name}" for name in _HELPERS}
+        for name in formula.parameters:
+            given = {**node.static, **self.parameters.get(node.block, {})}[name]
+            # Not all of C has a literal for infinity: the largest number bounds as well.
+            limits = np.finfo(self.dtype)
+            values = np.clip(given, limits.min, limits.max)
+            if np.size(values) == 1:
+                new[name] = self.number(float(np.reshape(values, ())))
+            else:
+                new[name] = f"{self.array(f'{node.name} {name}', values)}[j]"
+        return renamed(formula.value, new, lambda value: f"{value}{self.suffix}")
+
+    def product(self, node: Node, loop: str) -> list[str]:
+        """Return the lines of a matrix times a signal."""
+        K = self.parameters[node.block]["K"]
+        weights = self.array(f"{node.name} {K.shape}", K)
+        source, columns = self.variables[node.inputs[0]], self.widths[node.inputs[0]]
+        return [
+            f"{loop} {{",
+            f"    {self.real} total = 0;",
+            f"    for (i = 0; i < {columns}; ++i)",
+            f"        total += {weights}[j * {columns} + i] * {source}[i];",
+            f"    {self.variables[node.name]}[j] = total;",
+            "}",
+        ]
+
+    def moved(self, node: Node) -> list[str]:
+        """Return the lines that move elements."""
+        target, lines, at = self.variables[node.name], [], 0
+        if "index" in node.static:
             source = self.variables[node.inputs[0]]
             index = enumerate(node.static["index"])
             return [f"{target}[{j}] = {source}[{k}];" for j, k in index]
-        if op == "add":
-            signs = node.static["signs"]
-            terms = [f"{sign} {x}" for sign, x in zip(signs, inputs, strict=True)]
-            return [f"{loop} {target}[j] = {' '.join(terms).removeprefix('+ ')};"]
-        if op == "multiply":
-            return [f"{loop} {target}[j] = {' * '.join(inputs)};"]
-        text = str(node.op.scalar).format(*inputs)
-        if op == "scale":
-            text = re.sub(r"\bk\b", self.number(float(arrays["k"])), text)
-        if op == "clip":
-            for bound in ("low", "high"):
-                # Not all of C has a literal for infinity: the largest number bounds as well.
-                limits = np.finfo(self.dtype)
-                values = np.clip(node.static[bound], limits.min, limits.max)
-                constant = self.array(f"{node.name} {bound}", np.broadcast_to(values, (n,)))
-                text = re.sub(rf"\b{bound}\b", f"{constant}[j]", text)
-        text = re.sub(r"\b(exp|tanh)\(", rf"\1{self.suffix}(", text)
-        text = re.sub(r"\b(minimum|maximum)\(", rf"{self.name}_\1(", text)
-        return [f"{loop} {target}[j] = {text};"]
+        for name in node.inputs:
+            width = self.widths[name]
+            line = f"{target}[{at} + j] = {self.variables[name]}[j];"
+            lines.append(f"for (j = 0; j < {width}; ++j) {line}")
+            at += width
+        return lines
 
     def header(self) -> str:
         """Return the header file."""
         name, guard = self.name, f"{self.name.upper()}_H"
-        delays = [node for node in self.nodes if node.op.name == "delay"]
+        delays = [node for node in self.nodes if node.op.memory]
         members = [
             f"    {self.real} {self.variables[node.name]}[{node.width}];"
             f" /* {_comment(node.name)} */"
@@ -167,7 +187,7 @@ class _Source:
 
     def body(self, test: tuple[Array, Array] | None) -> str:
         """Return the source file."""
-        delays = [node for node in self.nodes if node.op.name == "delay"]
+        delays = [node for node in self.nodes if node.op.memory]
         reset, step, update = [], [], []
         at = 0
         for name, width in self.graph.sources.items():
@@ -181,7 +201,7 @@ class _Source:
             reset.append(f"for (j = 0; j < {node.width}; ++j) {place}[j] = {x0}[j];")
             source = self.variables[node.inputs[0]]
             update.append(f"for (j = 0; j < {node.width}; ++j) {place}[j] = {source}[j];")
-        for node in sorted(self.nodes, key=lambda n: n.op.name != "delay"):
+        for node in sorted(self.nodes, key=lambda n: not n.op.memory):
             step.extend(self.compute(node))
         at = 0
         for name in self.graph.outputs:

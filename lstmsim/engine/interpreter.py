@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule, Stage
+from lstmsim.engine.store import Parameters
 
 Array = npt.NDArray[Any]
 Signals = dict[str, Array]
-#: By block name and parameter name.
-Parameters = Mapping[str, Mapping[str, Array]]
 
 
 def settings_of(node: Node, parameters: Parameters) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def forward(
             continue
         for node in stage.nodes:
             settings = settings_of(node, parameters)
-            if node.op.name == "delay":
+            if node.op.memory:
                 settings["x0"] = states[node.block][..., None, :]
             value = node.op.forward(tuple(signals[name] for name in node.inputs), settings)
             value = np.asarray(value, dtype)
@@ -86,7 +85,7 @@ def _step_through(
     now = {node.name: states[node.block] for node in stage.delays}
     for k in range(shape[-1]):
         for node in stage.nodes:
-            if node.op.name == "delay":
+            if node.op.memory:
                 value = now[node.name]
             else:
                 inputs = tuple(_at(signals[name], k) for name in node.inputs)
@@ -152,7 +151,7 @@ def backward(
                 bars[name] += bar
             for name, bar in found[1].items():
                 arrays[node.block][name] += bar
-            if node.op.name == "delay":
+            if node.op.memory:
                 states[node.block] = bars[node.name][..., 0, :].copy()
     return bars, arrays, states
 
@@ -170,7 +169,7 @@ def _step_back(
     for k in reversed(range(samples)):
         for node in reversed(stage.nodes):
             bar = _at(bars[node.name], k)
-            if node.op.name == "delay":
+            if node.op.memory:
                 if k > 0:
                     bars[node.inputs[0]][..., k - 1, :] += bar
                 continue

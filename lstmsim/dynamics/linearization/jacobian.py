@@ -1,7 +1,7 @@
-"""Jacobians of one signal by another, at all samples at once, with their structure kept.
+"""Jacobians of one signal by another, at all samples at once, with their structure.
 
-Most of a diagram is element-wise: its Jacobians are diagonals, and gains' are the same at every
-sample.  Both are kept as what they are until a product fills them.
+Most operations are element-wise, so that their Jacobians are diagonal; those of gains are the same
+at every sample.  Diagonals and constants are stored as such until a product fills them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,6 @@ from lstmsim.engine import Node
 
 Array = npt.NDArray[Any]
 
-#: Operations whose Jacobian does not depend on their inputs: it is computed once, not at every
-#: sample.  An operation that is not named here is only slower.
-LINEAR = frozenset({"matvec", "add", "scale", "concatenate", "take"})
-
 
 @dataclass(frozen=True)
 class Jacobian:
@@ -30,7 +26,7 @@ class Jacobian:
     values : ndarray
         The numbers.
     diagonal : bool
-        Whether they are a diagonal.
+        Whether only the diagonal is stored.
     """
 
     values: Array
@@ -94,7 +90,7 @@ def local_jacobians(
     that meet wider ones are repeated first: `Jacobian.spread` goes before.
     """
     width = node.width
-    if node.op.name in LINEAR:
+    if node.op.linear:
         inputs = tuple(np.zeros((1, u.shape[1])) for u in inputs)
         output = np.zeros((1, width))
     if node.op.elementwise:
@@ -114,9 +110,10 @@ def kinks(node: Node, settings: dict[str, Any], inputs: tuple[Array, ...]) -> Ar
     """Return the slopes that are taken where the slope jumps, (S, width), or None for nowhere.
 
     Where it does not jump they are NaN.  The slopes one floating-point number below and above the
-    input are compared: those of a smooth function hardly differ.
+    input are compared: an operation whose slope is a choice may still be smooth.
     """
-    if not node.op.elementwise or node.op.name in LINEAR or len(inputs) != 1:
+    kinked = node.op.elementwise and node.op.element(len(inputs), node.static).kinked
+    if not kinked or len(inputs) != 1:
         return None
 
     def slope(u: Array) -> Array:

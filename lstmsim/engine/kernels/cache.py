@@ -20,8 +20,20 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import platformdirs
 
+from lstmsim.blocks import FUNCTIONS
 from lstmsim.engine.kernels.vocabulary import scalar_source
+
+#: The functions of the operations' formulas that numbers have in Python's `math`.
+_MATH = {
+    "abs": "fabs",
+    "exp": "exp",
+    "expm1": "expm1",
+    "log1p": "log1p",
+    "sqrt": "sqrt",
+    "tanh": "tanh",
+}
 
 
 @functools.cache
@@ -50,7 +62,7 @@ def lane_count(dtype: Any, form: str) -> int:
 
 def plain(text: str) -> dict[str, Callable[..., Any]]:
     """Return the functions of a text, to be run by Python as it stands."""
-    names: dict[str, Any] = {"LANES": 1, "_exp": np.exp, "_tanh": np.tanh}
+    names: dict[str, Any] = {"LANES": 1} | {f"_{name}": FUNCTIONS[name] for name in _MATH}
     exec(compile(scalar_source() + text, "<kernel>", "exec"), names)
     return names
 
@@ -74,7 +86,8 @@ def source(text: str, dtype: Any, form: str) -> str:
         head.append(f"LANES = {lane_count(dtype, form)}")
         body = text
     else:
-        head.append("from math import exp as _exp, tanh as _tanh")
+        # C's functions and NumPy's overflow to infinity, as formulas expect; Python's raise.
+        head.extend(f"from math import {own} as _{name}" for name, own in _MATH.items())
         head.append("LANES = 1")
         body = scalar_source().replace(
             "\ndef ", '\n@njit(error_model="numpy", inline="always")\ndef '
@@ -90,10 +103,9 @@ def source(text: str, dtype: Any, form: str) -> str:
 
 
 def _cache_folder() -> Path:
-    if "LSTMSIM_CACHE_DIR" in os.environ:
-        return Path(os.environ["LSTMSIM_CACHE_DIR"])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lstmsim"
+    if folder := os.environ.get("LSTMSIM_CACHE_DIR"):  # an empty one is none
+        return Path(folder)
+    return platformdirs.user_cache_path("lstmsim", appauthor=False)
 
 
 @functools.cache

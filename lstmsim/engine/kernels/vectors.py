@@ -14,6 +14,7 @@ tested with, and `lstmsim.engine.kernels.cache` falls back to numbers where it c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from lstmsim.blocks import OPS
-from lstmsim.engine.kernels.vocabulary import UNARY
+from lstmsim.engine.kernels.vocabulary import words
 
 _FLAGS = ("contract", "nsz")
 
@@ -111,9 +111,10 @@ class _Build:
         return value
 
     def exp(self, x: Any) -> Any:
-        low, high = (-87.0, 88.0) if self.single else (-708.0, 709.0)
-        for bound, comparison in ((self.constant(low), "<"), (self.constant(high), ">")):
-            x = self.where(x, comparison, bound, bound, x)  # a NaN compares to nothing, and stays
+        # Above, it is infinite; below, the smallest normal number.  A NaN compares to nothing.
+        low, high = (-87.0, 88.72283) if self.single else (-708.0, 709.782712893384)
+        given, bound = x, self.constant(low)
+        x = self.where(x, "<", bound, bound, x)
         # Adding this constant rounds to a whole number n, which is then in the lowest bits.
         magic = self.constant(12582912.0 if self.single else 6755399441055744.0)
         rounded = self.fma(x, self.constant(1.4426950408889634), magic)
@@ -160,7 +161,54 @@ class _Build:
         shift = ir.Constant(whole, [mantissa] * self.kind.count)
         exponent = self.builder.shl(self.builder.bitcast(rounded, whole), shift)
         total = self.builder.add(self.builder.bitcast(value, whole), exponent)
-        return self.builder.bitcast(total, self.kind)
+        found = self.builder.bitcast(total, self.kind)
+        return self.where(given, ">", self.constant(high), self.constant(math.inf), found)
+
+    def expm1(self, x: Any) -> Any:
+        # eˣ - 1 = 2 t / (1 - t) with t = tanh(x/2), without cancellation up to x = 1.
+        one, t = self.constant(1.0), self.tanh(self.mul(x, self.constant(0.5)))
+        small = self.div(self.add(t, t), self.sub(one, t))
+        return self.where(x, ">", one, self.sub(self.exp(x), one), small)
+
+    def log1p(self, x: Any) -> Any:
+        # With w = 1 + x rounded, log(1 + x) = log(w) + (x - (w - 1)) / w to first order.
+        one = self.constant(1.0)
+        w = self.add(x, one)
+        lost = self.div(self.sub(x, self.sub(w, one)), w)
+        found = self.add(self._log(w), lost)
+        # At the ends the quotient is NaN; below -1 the logarithm is.
+        found = self.where(w, "==", self.constant(0.0), self.constant(-math.inf), found)
+        found = self.where(w, "<", self.constant(0.0), self.constant(math.nan), found)
+        return self.where(x, "==", self.constant(math.inf), x, found)
+
+    def _log(self, x: Any) -> Any:
+        """Return the logarithm of positive, normal, finite numbers."""
+        bits, mantissa, bias = (32, 23, 127) if self.single else (64, 52, 1023)
+        whole = ir.VectorType(ir.IntType(bits), self.kind.count)
+
+        def whole_number(value: int) -> Any:
+            return ir.Constant(whole, [value] * self.kind.count)
+
+        # x = m 2ⁿ with m from √½ to √2: what is added carries into the exponent above √2.
+        builder, root = self.builder, 0x3504F3 if self.single else 0x6A09E667F3BCD
+        raised = builder.add(builder.bitcast(x, whole), whole_number((1 << mantissa) - root))
+        exponent = builder.sub(builder.lshr(raised, whole_number(mantissa)), whole_number(bias))
+        fraction = builder.and_(raised, whole_number((1 << mantissa) - 1))
+        m = builder.bitcast(
+            builder.add(fraction, whole_number((bias << mantissa) - (1 << mantissa) + root)),
+            self.kind,
+        )
+        n = builder.sitofp(exponent, self.kind)
+        # log m = 2 artanh(s), s = (m - 1) / (m + 1), |s| < 0.172: its series.
+        one = self.constant(1.0)
+        s = self.div(self.sub(m, one), self.add(m, one))
+        orders = range(9 if self.single else 21, 1, -2)
+        series = self.polynomial(self.mul(s, s), tuple(2.0 / k for k in orders))
+        series = self.fma(self.mul(series, self.mul(s, s)), s, self.add(s, s))
+        high, low = (0.693359375, -2.12194440e-4)
+        if not self.single:
+            high, low = 6.93145751953125e-1, 1.42860682030941723212e-6
+        return self.fma(n, self.constant(high), self.fma(n, self.constant(low), series))
 
     def tanh(self, x: Any) -> Any:
         size, z = self.call("llvm.fabs", x), self.mul(x, x)
@@ -225,6 +273,9 @@ class _Value:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, other: Any) -> _Value:
+        return self._make(self.build.div(self.vector, self._of(other)))
+
     def __rtruediv__(self, other: Any) -> _Value:
         return self._make(self.build.div(self._of(other), self.vector))
 
@@ -241,6 +292,9 @@ class _Value:
     def __ge__(self, other: Any) -> _Value:
         return self._compare(">=", other)
 
+    def __lt__(self, other: Any) -> _Value:
+        return self._compare("<", other)
+
     def __le__(self, other: Any) -> _Value:
         return self._compare("<=", other)
 
@@ -248,16 +302,18 @@ class _Value:
         return self._make(self.build.builder.and_(self.vector, other.vector))
 
 
-def _exp(x: _Value) -> _Value:
-    return x._make(x.build.exp(x.vector))
+def _of_one(name: str) -> Callable[[_Value], _Value]:
+    """Return a function of one vector, by its name in `_Build`."""
+    return lambda x: x._make(getattr(x.build, name)(x.vector))
 
 
-def _tanh(x: _Value) -> _Value:
-    return x._make(x.build.tanh(x.vector))
+def _by_llvm(name: str) -> Callable[[_Value], _Value]:
+    return lambda x: x._make(x.build.call(name, x.vector))
 
 
-def _where(condition: _Value, a: _Value, b: Any) -> _Value:
-    return a._make(a.build.builder.select(condition.vector, a.vector, a._of(b)))
+def _where(condition: _Value, a: Any, b: Any) -> _Value:
+    chosen = condition.build.builder.select(condition.vector, condition._of(a), condition._of(b))
+    return condition._make(chosen)
 
 
 def _minimum(a: _Value, b: Any) -> _Value:
@@ -270,9 +326,14 @@ def _maximum(a: _Value, b: Any) -> _Value:
     return a._make(a.build.where(a.vector, "<", other, other, a.vector))
 
 
-_FUNCTIONS = {
-    "exp": _exp,
-    "tanh": _tanh,
+#: The functions of the operations' formulas.
+_FUNCTIONS: dict[str, Callable[..., _Value]] = {
+    "abs": _by_llvm("llvm.fabs"),
+    "exp": _of_one("exp"),
+    "expm1": _of_one("expm1"),
+    "log1p": _of_one("log1p"),
+    "sqrt": _by_llvm("llvm.sqrt"),
+    "tanh": _of_one("tanh"),
     "where": _where,
     "minimum": _minimum,
     "maximum": _maximum,
@@ -345,19 +406,24 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def add_sum(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Add the sum of a vector's lanes to one element of an array."""
+def add_sum(typing: Any, array: Any, index: Any, value: Any, count: Any) -> Any:
+    """Add the sum of a vector's first lanes to one element of an array.
+
+    The lanes behind a signal's last element may hold anything: a quotient of zeros is NaN.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], *arguments[:2])
         total = builder.load(pointer)
+        nothing = ir.Constant(total.type, 0.0)
         for lane in range(lanes(array.dtype)):
             element = builder.extract_element(arguments[2], ir.Constant(ir.IntType(32), lane))
-            total = builder.fadd(total, element)
+            inside = builder.icmp_signed(">", arguments[3], ir.Constant(arguments[3].type, lane))
+            total = builder.fadd(total, builder.select(inside, element, nothing))
         builder.store(total, pointer)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, value), generate
+    return types.void(array, types.intp, value, types.intp), generate
 
 
 @intrinsic
@@ -372,29 +438,11 @@ def zero(typing: Any, array: Any) -> Any:
 
 def _intrinsic(generate: Callable[..., Any], count: int) -> Callable[..., Any]:
     """Return a numba function of so many vectors, that returns one."""
-    if count == 1:
-
-        def one(typing: Any, a: Any) -> Any:
-            return a(a), generate
-
-        return intrinsic(one)
-    if count == 2:
-
-        def two(typing: Any, a: Any, b: Any) -> Any:
-            return a(a, b), generate
-
-        return intrinsic(two)
-    if count == 3:
-
-        def three(typing: Any, a: Any, b: Any, c: Any) -> Any:
-            return a(a, b, c), generate
-
-        return intrinsic(three)
-
-    def five(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-        return a(a, b, c, d, e), generate
-
-    return intrinsic(five)
+    # numba counts the parameters of what it is given, and takes no star.
+    names = ", ".join(f"a{k}" for k in range(count))
+    own: dict[str, Any] = {"generate": generate}
+    exec(f"def typed(typing, {names}):\n    return a0({names}), generate", own)
+    return intrinsic(own["typed"])
 
 
 def _instruction(name: str, count: int) -> Callable[..., Any]:
@@ -406,9 +454,9 @@ def _instruction(name: str, count: int) -> Callable[..., Any]:
     return _intrinsic(generate, count)
 
 
-def _formula(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
+def _formula(word: str, text: str, names: tuple[str, ...]) -> Callable[..., Any]:
     """Return the numba function of a text of the table of operations."""
-    code = compile(text, "<operation>", "eval")
+    code = compile(text, f"<{word}>", "eval")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         build = _Build(builder, arguments[0].type)
@@ -420,7 +468,7 @@ def _formula(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
 
 
 def _vocabulary() -> dict[str, Callable[..., Any]]:
-    words: dict[str, Callable[..., Any]] = {
+    found: dict[str, Callable[..., Any]] = {
         "load": load,
         "store": store,
         "splat": splat,
@@ -428,14 +476,11 @@ def _vocabulary() -> dict[str, Callable[..., Any]]:
         "prefetch": prefetch,
         "add_sum": add_sum,
     }
-    for name, count in (("add", 2), ("sub", 2), ("mul", 2), ("neg", 1), ("fma", 3)):
-        words[name] = _instruction(name, count)
-    for name in UNARY:
-        op, bounds = OPS[name], ("low", "high") if name == "clip" else ()
-        words[name] = _formula(str(op.scalar).format("u"), ("u", *bounds))
-        backward = str(op.scalar_pullback).format("u", y="y", bar="bar")
-        words[f"{name}_pullback"] = _formula(backward, ("bar", "u", "y", *bounds))
-    return words
+    for name, count in (("add", 2), ("sub", 2), ("mul", 2), ("div", 2), ("neg", 1), ("fma", 3)):
+        found[name] = _instruction(name, count)
+    for word, (text, arguments) in words().items():
+        found[word] = _formula(word, text, arguments)
+    return found
 
 
 #: The vocabulary of kernels, on vectors: instructions, and the formulas of the table.

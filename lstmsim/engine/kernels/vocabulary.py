@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lstmsim.blocks import OPS
-
-#: Operations of one input that the vocabulary has under their own names, with their pullbacks.
-UNARY = ("sigmoid", "tanh", "relu", "clip")
+from lstmsim.blocks import FUNCTIONS, OPS, names, renamed
 
 _SCALAR = """
 def load(array, index):
@@ -30,13 +27,15 @@ def fma(a, b, c):
     return a * b + c
 def prefetch(array, index):
     pass
-def add_sum(array, index, value):
+def div(a, b):
+    return a / b
+def add_sum(array, index, value, count):
     array[index] += value
-def where(condition, a, b):
+def _where(condition, a, b):
     return a if condition else b
-def minimum(a, b):
+def _minimum(a, b):
     return b if b < a else a
-def maximum(a, b):
+def _maximum(a, b):
     return b if b > a else a
 """
 
@@ -160,15 +159,30 @@ def collect(source, out, o):
 """
 
 
+def words() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the operations' words for one element: text and arguments by name.
+
+    Operations that are sums and products alone are written with those, and have no words.
+    """
+    found = {}
+    for op in OPS.values():
+        if op.word is None:
+            continue
+        formula = op.word
+        arguments = (*formula.inputs, *formula.parameters)
+        found[op.name] = (formula.value, arguments)
+        for position, text in enumerate(formula.cotangents):
+            known = ("bar", *formula.inputs, "y", *formula.parameters)
+            used = tuple(name for name in known if name in names(text))
+            found[f"{op.name}_pullback{position}"] = (text, used)
+    return found
+
+
 def scalar_source() -> str:
     """Return the vocabulary for numbers: its mathematics is the text of the table of operations."""
     lines = [_SCALAR]
-    for name in UNARY:
-        op = OPS[name]
-        bounds = ", low, high" if name == "clip" else ""
-        # C's exp and NumPy's overflow to infinity, as 1 / (1 + exp(-u)) expects; Python's raises.
-        forward = str(op.scalar).format("u").replace("tanh(", "_tanh(").replace("exp(", "_exp(")
-        backward = str(op.scalar_pullback).format("u", y="y", bar="bar").replace(" & ", " and ")
-        lines.append(f"def {name}(u{bounds}):\n    return {forward}\n")
-        lines.append(f"def {name}_pullback(bar, u, y{bounds}):\n    return {backward}\n")
+    # An operation and a function of the formulas may have one name: `tanh` calls `_tanh`.
+    new = {name: f"_{name}" for name in FUNCTIONS}
+    for word, (text, arguments) in words().items():
+        lines.append(f"def {word}({', '.join(arguments)}):\n    return {renamed(text, new)}\n")
     return "".join(lines)

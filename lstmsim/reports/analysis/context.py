@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import count
+from lstmsim.base import LstmsimError, count
 from lstmsim.dynamics import Step
 from lstmsim.networks import Network
 from lstmsim.reports.analysis import limits
@@ -101,14 +101,11 @@ def reason(error: BaseException) -> str:
     """Return an error as one line."""
     if isinstance(error, MemoryError):
         return "there is not enough memory for it"
-    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
-    said: dict[str, str] = {}
-    for line in lines[1:]:
-        label, _, text = line.partition(":")
-        said.setdefault(label, text.strip())
-    where = said.get("where", "")
+    if not isinstance(error, LstmsimError):
+        return str(error) or type(error).__name__
+    where = error.location
     if where == "the workspace":
-        where = said.get("expected", "")
-    elif where in ("", "the diagram"):
-        where = said.get("given", "")
-    return f"{lines[0]} ({where})" if where else lines[0]
+        where = error.expected
+    elif where in (None, "the diagram"):
+        where = error.given
+    return f"{error.problem} ({where})" if where else error.problem

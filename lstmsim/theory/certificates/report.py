@@ -1,4 +1,4 @@
-"""What is certified of a network, and what is not."""
+"""The report on a network's stability: conditions, invariant sets, and a summary."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class InvariantSet:
-    """What the states of a layer can reach: no trajectory leaves |h| ≤ h, |c| ≤ c.
+    """A box that no trajectory of a layer's states leaves: |h| ≤ h, |c| ≤ c.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class StabilityReport(Report):
     conditions : tuple of Condition
         Every condition, layer by layer.
     boxes : tuple of InvariantSet
-        Where the states remain, layer by layer.
+        Boxes that the states do not leave, layer by layer.
     """
 
     input_bound: tuple[float, ...]
@@ -103,7 +103,7 @@ class StabilityReport(Report):
 
     @property
     def summary(self) -> str:
-        """What is guaranteed and what is not, in plain sentences."""
+        """The guarantees and their limits, in plain sentences."""
         given = sorted(set(self.input_bound))
         each = "|u| ≤ " if len(given) == 1 else "inputs within "
         shown = [f"{x:g}" for x in (given if len(given) == 1 else self.input_bound[:6])]

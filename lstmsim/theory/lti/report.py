@@ -1,4 +1,4 @@
-"""What is said of how far a network is from linear."""
+"""The report on a network's error as a linear system."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from lstmsim.base import Report, Row, TableData, numbers, words
 
 @dataclass(frozen=True)
 class Linearity(Report):
-    """How far a network can be from a linear system; ``str(report)`` is a table.
+    """Bounds of a network's error as a linear system; ``str(report)`` is a table.
 
     Parameters
     ----------
     nonlinear, rounding, gates, weights, rest : tuple of float
         Bounds of the error of each output: by tanh(tanh x) ≠ x, by rounding, by gates that are
-        not quite 0 or 1, by weights that are not quite the system's, and by what the network
-        gives without input: its biases and initial states.
+        not quite 0 or 1, by weights that are not quite the system's, and by the output without
+        input: from biases and initial states.
     peak : tuple of float
-        The most that each output of the linear system can reach.
+        The largest magnitude that each output of the linear system can reach.
     offset : tuple of float
-        Each output in the end without input, by the biases.
+        The limit of each output without input, from the biases.
     deviations : dict of float
-        How far each of the gates i, f, o can be from 1, 0, 1.
+        The largest distance of each of the gates i, f, o from 1, 0, 1.
     amplitude : float
-        The largest element of what goes into tanh: 0.1 is linear to 0.7 %.
+        The largest argument of tanh: 0.1 is linear to 0.7 %.
     input_range : tuple of float
         The largest |u| of every input.
     dtype : str
