@@ -1,6 +1,6 @@
+from .fitting import TrainingInterrupted as TrainingInterrupted
 from .fitting import fit as fit
 from .fitting import fitted as fitted
-from .interrupts import TrainingInterrupted as TrainingInterrupted
 from .optimizers import OPTIMIZERS as OPTIMIZERS
 from .optimizers import SGD as SGD
 from .optimizers import Adam as Adam
