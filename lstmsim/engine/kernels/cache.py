@@ -95,7 +95,7 @@ def source(text: str, dtype: Any, form: str) -> str:
         digest = hashlib.sha256(Path(str(vectors.__file__)).read_bytes()).hexdigest()[:16]
         head.append(f"# vectors {digest}")
         head.append("from lstmsim.engine.kernels.vectors import VOCABULARY")
-        head.extend(f'{key} = VOCABULARY["{key}"]' for key in vectors.VOCABULARY)
+        head.extend([f'{key} = VOCABULARY["{key}"]' for key in vectors.VOCABULARY])
         head.append(f"LANES = {lane_count(dtype, form)}")
         body = text
     else:
