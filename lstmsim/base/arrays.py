@@ -60,6 +60,7 @@ def real_array(value: Any, name: str, where: str | None = None) -> FloatArray:
             f"{array[index]}",
             expected="finite numbers",
             mend=f"look at how {name} was made",
+            index=index,
         )
     array.setflags(write=False)
     return array
@@ -87,6 +88,7 @@ def in_precision(
                 given=f"{array[index]:g} at index {list(index)}",
                 expected=f"numbers up to {np.finfo(found.dtype).max:.2g}",
                 mend="run in double precision, or scale the numbers",
+                index=index,
             )
     return found
 

@@ -1,4 +1,5 @@
 from ._formulas import FUNCTIONS as FUNCTIONS
+from ._formulas import Formula as Formula
 from ._formulas import inlined as inlined
 from ._formulas import names as names
 from ._formulas import renamed as renamed

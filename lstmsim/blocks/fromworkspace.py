@@ -99,6 +99,7 @@ class FromWorkspace(SampledBlock):
             raise InvalidValueError(
                 "the source has no more samples",
                 where=place(self),
+                block=self.name,
                 given=f"{len(values)} samples, asked for sample {k}",
                 expected="a run of no more samples than the source has",
                 mend=f"run for at most {len(values)} · Ts = {len(values) * self.T:g} s",
@@ -117,6 +118,7 @@ class FromWorkspace(SampledBlock):
             raise InvalidValueError(
                 "the source has no values",
                 where=place(self),
+                block=self.name,
                 given="no input",
                 expected="an array of shape (T, width)",
                 mend="pass u to lstmsim.simulate(diagram, u), put u into the workspace, or set "

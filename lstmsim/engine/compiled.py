@@ -183,7 +183,7 @@ class Compiled:
     @cached_property
     def _program(self) -> Program:
         """The kernels: rendered once, whatever stores of parameters they run on."""
-        return Program(self.graph, self.schedule, self.dtype, self._form, self.graph.outputs)
+        return Program(self.graph, self.schedule, self.dtype, self._form)
 
     @cached_property
     def _stepper(self) -> Stepper:

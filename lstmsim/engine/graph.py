@@ -16,8 +16,8 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim.base import DiagramError
-from lstmsim.blocks import OPS, FromWorkspace, Op, ToWorkspace, place
+from lstmsim.base import CompilationError
+from lstmsim.blocks import OPS, Formula, FromWorkspace, Op, ToWorkspace, place
 from lstmsim.diagram import host
 
 Array = npt.NDArray[Any]
@@ -52,6 +52,11 @@ class Node:
     parameters: tuple[str, ...]
     static: Mapping[str, Any]
     width: int
+
+    @cached_property
+    def formula(self) -> Formula:
+        """The texts of one element, of an element-wise operation."""
+        return self.op.element(len(self.inputs), self.static)
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,11 @@ class Graph:
 Lowered = list[tuple[str, dict[str, Array], dict[str, Any]]]
 
 
-def _refuse(block: Block, why: str) -> DiagramError:
-    return DiagramError(
+def _refuse(block: Block, why: str) -> CompilationError:
+    return CompilationError(
         "the compiled engines cannot run this block",
         where=place(block),
+        block=block.name,
         given=why,
         expected=f"{', '.join(sorted({*_LOWERINGS, *_OWN}))}",
         mend='run the diagram with engine="bdsim"',
@@ -179,14 +185,14 @@ def lower(diagram: BlockDiagram) -> Graph:
 
     Raises
     ------
-    DiagramError
+    CompilationError
         If a block does not lower, or there is no clock or more than one.
     """
     host.check_names(diagram)
     host.compile_diagram(diagram)
     used = host.clocks(diagram)
     if len(used) != 1:
-        raise DiagramError(
+        raise CompilationError(
             "the compiled engines need exactly one clock",
             where="the diagram",
             given=", ".join(f"{clock.name} ({clock.T:g} s)" for clock in used) or "no clock",

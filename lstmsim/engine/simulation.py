@@ -202,6 +202,5 @@ def _check_finite(
     ]
     origin = min(bad, key=lambda name: order[str(ports[name][0].name)])
     first = columns[watched.index(origin)]
-    raise NonFiniteSignalError.at(
-        place(ports[origin][0]), sample, values[sample, first : first + widths[origin]]
-    )
+    block, bad_values = ports[origin][0], values[sample, first : first + widths[origin]]
+    raise NonFiniteSignalError.at(place(block), sample, bad_values, block.name)

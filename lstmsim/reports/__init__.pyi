@@ -1,6 +1,6 @@
+from .analysis.report import save_analysis as save_analysis
+from .analysis.report import write_files as write_files
 from .analysis.run import analyze as analyze
-from .analysis.writing import save_analysis as save_analysis
-from .analysis.writing import write_files as write_files
 from .bench.figure import plot_growth as plot_growth
 from .bench.process import run_bench as run_bench
 from .bench.settings import chosen as chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,9 +14,12 @@ from lstmsim.base import (
     DiagramError,
     FloatArray,
     NonFiniteSignalError,
-    as_json,
-    as_text,
+    Report,
+    Row,
+    TableData,
     count,
+    numbers,
+    texts,
 )
 from lstmsim.engine import assign, parameters
 from lstmsim.networks import Network
@@ -24,12 +27,9 @@ from lstmsim.training.loop import TrainingState
 from lstmsim.training.parameters import current_parameters
 from lstmsim.training.problem import Problem
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 @dataclass(frozen=True, eq=False)
-class TrainingResult:
+class TrainingResult(Report):
     """Trained arrays, and how they came about.
 
     Parameters
@@ -112,27 +112,27 @@ class TrainingResult:
         return diagram
 
     @property
-    def table(self) -> Table:
-        """The arrays, and how far training has moved them, as a rich table."""
-        from rich import box
-        from rich.table import Table
+    def title(self) -> str:
+        """What it is about."""
+        return "training"
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-        for heading in ("array", "shape", "trained", "largest change", "norm of last gradient"):
-            table.add_column(heading, justify="right" if " " in heading else "left")
+    @property
+    def tables(self) -> tuple[TableData, ...]:
+        """The arrays, and how far training has moved them."""
+        rows = []
         for name, array in self.parameters.items():
             moved = name in self.trained
             norm = ""
             if moved and self.history.sizes["epoch"]:
                 norm = f"{float(self.history.gradient_norm.sel(array=name)[-1]):.3g}"
-            table.add_row(
-                name,
-                " × ".join(map(str, array.shape)) or "number",
-                "yes" if moved else "no",
-                f"{self.changes[name]:.3g}" if moved else "",
-                norm,
-            )
-        return table
+            shape = " × ".join(map(str, array.shape)) or "number"
+            change = f"{self.changes[name]:.3g}" if moved else ""
+            rows.append(Row((name, shape, "yes" if moved else "no", change, norm)))
+        columns = (
+            *texts("array", "shape", "trained"),
+            *numbers("largest change", "norm of last gradient"),
+        )
+        return (TableData(columns, tuple(rows)),)
 
     @property
     def summary(self) -> str:
@@ -146,25 +146,21 @@ class TrainingResult:
             )
         return f"{text}\n{self.message}"
 
-    def __str__(self) -> str:
-        return as_text(self.table, self.summary)
-
-    def to_json(self) -> str:
-        """Return what there is to say, but for the arrays, as JSON."""
+    @property
+    def content(self) -> dict[str, Any]:
+        """The result without the arrays."""
         history = self.history
-        return as_json(
-            {
-                "reason": self.reason,
-                "message": self.message,
-                "epochs": self.epochs,
-                "best_epoch": self.best_epoch,
-                "loss": self.loss,
-                "validation_loss": self.validation_loss,
-                "first_loss": float(history.loss[0]) if history.sizes["epoch"] else None,
-                "trained": {n: list(self.parameters[n].shape) for n in self.trained},
-                "not_trained": [n for n in self.parameters if n not in self.trained],
-            }
-        )
+        return {
+            "reason": self.reason,
+            "message": self.message,
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "loss": self.loss,
+            "validation_loss": self.validation_loss,
+            "first_loss": float(history.loss[0]) if history.sizes["epoch"] else None,
+            "trained": {n: list(self.parameters[n].shape) for n in self.trained},
+            "not_trained": [n for n in self.parameters if n not in self.trained],
+        }
 
 
 def training_result(problem: Problem, state: TrainingState, reason: str) -> TrainingResult:

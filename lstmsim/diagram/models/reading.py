@@ -31,11 +31,17 @@ from lstmsim.diagram.models.shipped import model_file
 from lstmsim.diagram.models.workspaces import recurrent_layer
 
 
-def _bad_file(path: Path, problem: str, given: str, **parts: str) -> ModelFileError:
-    where = parts.pop("where", "")
-    return ModelFileError(
-        problem, where=f"{path.name}{', ' + where if where else ''}", given=given, **parts
-    )
+def _bad_file(
+    path: Path,
+    problem: str,
+    given: str,
+    *,
+    where: str = "",
+    expected: str | None = None,
+    mend: str | None = None,
+) -> ModelFileError:
+    place = f"{path.name}, {where}" if where else path.name
+    return ModelFileError(problem, where=place, given=given, expected=expected, mend=mend)
 
 
 @dataclass(frozen=True)

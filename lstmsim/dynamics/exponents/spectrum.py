@@ -29,10 +29,10 @@ from lstmsim.dynamics.linearization.step import Step, evaluate, step_of
 from lstmsim.engine import compile
 
 DEFAULT_SAMPLES = 100_000
-#: Running estimates, and batches whose means give the standard error.
+#: Number of running estimates, and of batches whose means give the standard error.
 _POINTS, _BATCHES = 500, 20
-#: Numbers held at a time, in signals and Jacobians.
-_HELD = 2**22
+#: Numbers in memory at a time, in signals and Jacobians.
+_CHUNK = 2**22
 
 
 def lyapunov(
@@ -55,14 +55,14 @@ def lyapunov(
         With at least one delay, of blocks that `compile` takes.
     u : array_like of shape (Ni,) or (T, Ni), or mapping of such, optional
         A constant input, or one over time; by source name if there are several.  Zero if not
-        given, whatever values the sources have: the autonomous system.
+        given, also for sources that have values: the autonomous system.
     samples : int, optional
-        How many samples to average over: 100,000, or all of an input over time.
+        Number of samples to average over: 100,000, or all of an input over time.
     state : Dataset or mapping, optional
-        Where to begin, as for `simulate`.
+        The initial state, as for `simulate`.
     discard : int, optional
-        How many samples to run before: the run comes to its attractor, and Q turns to the
-        directions of the exponents.
+        Number of samples before: the run approaches its attractor, and Q the directions of the
+        exponents.
 
     Returns
     -------
@@ -90,8 +90,8 @@ def lyapunov(
     Notes
     -----
     A direction that a Jacobian maps to zero has the exponent −∞.  So has one whose factor at
-    some sample is below rounding, which double precision does not tell from it.  Where a slope
-    jumps (a ReLU at 0), the one that the gradient takes is taken, as in `linearize`.
+    some sample is below rounding, which double precision does not tell from zero.  Where a slope
+    jumps (a ReLU at 0), the gradient's slope is used, as in `linearize`.
 
     References
     ----------
@@ -110,11 +110,11 @@ def lyapunov(
         samples = checked_count(samples, "samples", 1, "lyapunov")
     inputs, samples = _inputs(step, u, samples, discard)
     n = sum(step.states.values())
-    size = max(64, min(8192, _HELD // (n * n + sum(step.widths.values()))))
+    size = max(64, min(8192, _CHUNK // (n * n + sum(step.widths.values()))))
     frame = Frame.random(n)
     points = min(_POINTS, samples)
     sums, counts = np.zeros((points, n)), np.zeros(points)
-    for first, matrices in _along(diagram, step, inputs, state, (discard, samples), size):
+    for first, matrices in _jacobian_chunks(diagram, step, inputs, state, (discard, samples), size):
         if first == discard:
             frame = Frame.of(frame.columns)
         logs, frame = factored(matrices, frame)
@@ -161,7 +161,7 @@ def _inputs(
     return rows, samples or left
 
 
-def _along(
+def _jacobian_chunks(
     diagram: BlockDiagram,
     step: Step,
     inputs: Mapping[str, FloatArray],
@@ -188,11 +188,10 @@ def _along(
             run = compiled.run(u or None, state=state, signals=names, samples=number)
         except NonFiniteSignalError as error:
             # The run counts the samples of this chunk.
-            at = str(error).split("where:")[-1].splitlines()[0].strip()
-            signal, _, sample = at.rpartition(", sample ")
-            raise NonFiniteSignalError(
-                "the run does not stay finite",
-                where=f"lyapunov, {signal}, sample {first + int(sample)}",
+            raise error.replace(
+                problem="the run does not stay finite",
+                where=f"lyapunov, {error.where}",
+                sample=first + (error.sample or 0),
                 given="a number that is too large",
                 expected="finite signals",
                 mend="a smaller input or smaller weights keep it finite",

@@ -1,4 +1,4 @@
-"""Where to linearize: along a run, or at an operating point."""
+"""The points of a linearization: the samples of a run, or an operating point."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lstmsim.diagram import binding, check_is_traces
 from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate
 from lstmsim.engine import parameters
 
-#: What an input at one sample may be.
+#: An input at one sample: a vector, or vectors by source name.
 Sample = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 
-def along(step: Step, traces: xr.Dataset) -> Signals:
-    """Return all signals of a run, computed anew from its delays' outputs and its inputs.
+def signals_along_run(step: Step, traces: xr.Dataset) -> Signals:
+    """Return all signals of a run, computed from its delays' outputs and its inputs.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def along(step: Step, traces: xr.Dataset) -> Signals:
 
 
 def _check_same(step: Step, signals: Signals, traces: xr.Dataset) -> None:
-    """Refuse traces whose signals are not what the diagram computes from their own states."""
+    """Refuse traces whose signals differ from those that the diagram computes from their states."""
     single = any(str(traces[n].dtype) == "float32" for n in traces if n in signals)
     tolerance = 1e-3 if single else 1e-8
     for node in step.nodes:
@@ -98,7 +98,7 @@ def _check_same(step: Step, signals: Signals, traces: xr.Dataset) -> None:
 def point(
     diagram: BlockDiagram, step: Step, state: binding.State | None, u: Sample | None
 ) -> Signals:
-    """Return what the delays and sources put out at an operating point, one sample.
+    """Return the outputs of delays and sources at an operating point, one sample.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def initial_states(diagram: BlockDiagram, step: Step) -> dict[str, Array]:
 
 
 def input_sample(step: Step, u: Sample | None) -> dict[str, Array]:
-    """Return one sample of every source, by name; zeros for what is not given.
+    """Return one sample of every source, by name; zeros for sources that are not given.
 
     Raises
     ------

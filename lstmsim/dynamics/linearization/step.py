@@ -1,7 +1,7 @@
-"""One sample of a diagram: everything as a function of what its delays and sources put out.
+"""The map of one sample: every signal as a function of the delays' and sources' outputs.
 
-A delay puts out its state, so that within a sample nothing waits for another sample: all
-samples of a run are computed at once.
+A delay's output is its state, so that no signal depends on another sample: all samples of a run
+are computed at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, InvalidTypeError
+from lstmsim.base import CompilationError, InvalidTypeError
 from lstmsim.engine import Graph, Node, lower, make_schedule, parameters, settings_of
 
 Array = npt.NDArray[Any]
@@ -24,7 +24,7 @@ Signals = dict[str, Array]
 
 @dataclass(frozen=True)
 class Step:
-    """What a diagram computes at one sample.
+    """A diagram's computation of one sample.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Step:
     nodes : tuple of Node
         All but the delays, in the order of computation.
     settings : dict
-        What each node's operation is called with, by signal name.
+        The arguments of each node's operation, by signal name.
     """
 
     graph: Graph
@@ -62,7 +62,7 @@ class Step:
 
 
 def step_of(diagram: BlockDiagram) -> Step:
-    """Return what a diagram computes at one sample, with its parameters as they are now.
+    """Return a diagram's map of one sample, with the present values of its parameters.
 
     Raises
     ------
@@ -89,13 +89,9 @@ def step_of(diagram: BlockDiagram) -> Step:
 def _lowered(diagram: BlockDiagram) -> Graph:
     try:
         return lower(diagram)
-    except DiagramError as error:
-        kept = [line for line in str(error).splitlines() if 'engine="bdsim"' not in line]
-        if len(kept) == len(str(error).splitlines()):
-            raise
+    except CompilationError as error:
         # Another engine is of no help here.
-        raise DiagramError(
-            "\n".join(kept),
+        raise error.replace(
             mend="wire what is to be linearized of these blocks, on one clock; a source that is "
             "a function of time can be a FROMWORKSPACE with its samples",
         ) from None
@@ -107,17 +103,17 @@ def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
     Parameters
     ----------
     step : Step
-        What to compute.
+        The map.
     known : mapping of ndarray of shape (samples, width)
-        What the delays and the sources put out.
+        The outputs of delays and sources.
 
     Returns
     -------
     dict of ndarray
-        By signal name; what does not change has one sample.
+        By signal name; a constant signal has one sample.
     """
     signals: Signals = dict(known)
-    with np.errstate(all="ignore"):  # what is not finite is the caller's to look at
+    with np.errstate(all="ignore"):  # the caller checks for overflow
         for node in step.nodes:
             inputs = tuple(signals[name] for name in node.inputs)
             if len({len(u) for u in inputs}) > 1:
@@ -131,7 +127,7 @@ def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
 
 
 def next_states(step: Step, known: Mapping[str, Array]) -> Signals:
-    """Return what the delays will put out one sample later."""
+    """Return the delays' outputs one sample later."""
     signals = evaluate(step, known)
     samples = max((len(value) for value in known.values()), default=1)
     return {

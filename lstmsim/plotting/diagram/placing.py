@@ -11,6 +11,7 @@ import statistics
 from dataclasses import dataclass, replace
 
 import networkx as nx
+import numpy as np
 
 #: The grid that blocks and wires lie on, and the width of a block with its two stubs of wire.
 GRID, WIDTH = 20, 100
@@ -206,11 +207,9 @@ def layered(graph: nx.MultiDiGraph, boxes: dict[str, Box]) -> dict[str, Box]:
 
 def _columns(flow: nx.DiGraph) -> list[list[str]]:
     """Return the layers of a graph without loops; what begins a path stands next to its use."""
-    layer: dict[str, int] = {}
-    order = list(nx.topological_sort(flow))
-    for name in order:
-        layer[name] = max((layer[other] + 1 for other in flow.predecessors(name)), default=0)
-    for name in reversed(order):
+    generations = enumerate(nx.topological_generations(flow))
+    layer = {name: number for number, names in generations for name in names}
+    for name in reversed(layer):
         users = [layer[other] for other in flow.successors(name)]
         if users and flow.out_degree(name) > flow.in_degree(name):
             layer[name] = min(users) - 1
@@ -288,17 +287,13 @@ def _tops(
 def _apart(wishes: list[float], rooms: list[int]) -> list[float]:
     """Return heights near the wished ones, in order, each below the room of the one before.
 
-    Least squares under these bounds, by pooling neighbours that would clash.
+    Least squares under these bounds, which is an isotonic regression.
     """
-    offsets = [0, *itertools.accumulate(rooms)][: len(rooms)]
-    pools: list[list[float]] = []
-    for wish, offset in zip(wishes, offsets, strict=True):
-        pools.append([wish - offset])
-        while len(pools) > 1 and statistics.fmean(pools[-2]) > statistics.fmean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    levels = [GRID * round(statistics.fmean(pool) / GRID) for pool in pools for _ in pool]
-    return [float(level + offset) for level, offset in zip(levels, offsets, strict=True)]
+    from scipy.optimize import isotonic_regression
+
+    offsets = np.cumsum([0, *rooms[:-1]])
+    levels = GRID * np.round(isotonic_regression(np.subtract(wishes, offsets)).x / GRID)
+    return [float(top) for top in levels + offsets]
 
 
 def _below(

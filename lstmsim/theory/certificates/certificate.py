@@ -14,9 +14,9 @@ from lstmsim.base import (
     real_vector,
 )
 from lstmsim.networks import LSTM, Network
-from lstmsim.theory.certificates.bounds import Bounds, interval_bounds, norm_bounds
+from lstmsim.theory.certificates.bounds import interval_bounds, norm_bounds
 from lstmsim.theory.certificates.conditions import best_scale, conditions
-from lstmsim.theory.certificates.report import Box, Condition, StabilityReport
+from lstmsim.theory.certificates.report import Condition, InvariantSet, StabilityReport
 from lstmsim.theory.kinds import lstm_layers
 
 
@@ -42,7 +42,7 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     -------
     StabilityReport
         ``report.iss``, ``report.incremental``; every condition with its margin 1 − ρ and its
-        largest term; ``str(report)`` says what is guaranteed, and what is not.
+        largest term; ``str(report)`` states the guarantees, and what is not guaranteed.
 
     Raises
     ------
@@ -126,34 +126,29 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
         mend="make one with Network([LSTM(W, R, b)]) or network_from_workspace(workspace)",
     )
     bound = _input_bound(input_bound, network.n_inputs)
-    found: list[Condition] = []
-    boxes: list[Box] = []
+    certified: list[Condition] = []
+    boxes: list[InvariantSet] = []
     inside = {"norm": True, "interval": True}
     inputs = {"norm": bound, "interval": bound}
-    # The largest numbers may overflow to infinity, which is then what a bound or a norm is.
+    # An overflow is a bound or a norm of infinity, which is a valid one.
     with np.errstate(all="ignore"):
         for layer in layers:
             name = layer.name or "lstm"
             ones, scale = np.ones(layer.n_units), best_scale(layer)
             norm = norm_bounds(layer, inputs["norm"])
             interval = interval_bounds(layer, inputs["interval"])
-            found += conditions(name, "norm", layer, norm, ones)
-            found += conditions(name, "interval", layer, interval, ones)
+            certified += conditions(name, "norm", layer, norm, ones)
+            certified += conditions(name, "interval", layer, interval, ones)
             if np.ptp(scale) > 0:
-                found += conditions(name, "scaled", layer, interval, scale)
+                certified += conditions(name, "scaled", layer, interval, scale)
             for kind, bounds in (("norm", norm), ("interval", interval)):
-                inside[kind] &= _is_inside(layer, bounds)
+                h, c = bounds.h, bounds.c
+                inside[kind] &= bool((abs(layer.h0) <= h).all() and (abs(layer.c0) <= c).all())
                 boxes.append(
-                    Box(
-                        name, kind, tuple(bounds.h.tolist()), tuple(bounds.c.tolist()), inside[kind]
-                    )
+                    InvariantSet(name, kind, tuple(h.tolist()), tuple(c.tolist()), inside[kind])
                 )
-                inputs[kind] = bounds.h
-    return StabilityReport(tuple(bound.tolist()), tuple(found), tuple(boxes))
-
-
-def _is_inside(layer: LSTM, bounds: Bounds) -> bool:
-    return bool((np.abs(layer.h0) <= bounds.h).all() and (np.abs(layer.c0) <= bounds.c).all())
+                inputs[kind] = h
+    return StabilityReport(tuple(bound.tolist()), tuple(certified), tuple(boxes))
 
 
 def _input_bound(value: npt.ArrayLike, n_inputs: int) -> FloatArray:
