@@ -67,8 +67,14 @@ def demo(
         say_report(result.report)
         say("\n".join([f"\nSaved in {folder}:", *(f"  {file.name}" for file in files)]))
         workspace = folder / "workspace.npz"
-        say(f"\nNext: {sys.argv[0]} run lstm_layer --workspace {workspace} --check")
+        say(f"\nNext: {_called_as()} run lstm_layer --workspace {workspace} --check")
     raise typer.Exit(0 if result.ok else 1)
+
+
+def _called_as() -> str:
+    """Return the words that the command line was called with, to be typed again."""
+    called = Path(sys.argv[0])
+    return f"{sys.executable} -m lstmsim" if called.name == "__main__.py" else str(called)
 
 
 def run(

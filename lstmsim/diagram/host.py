@@ -27,7 +27,7 @@ from bdsim.components import Block, Clock
 from bdsim.exceptions import BlockRuntimeError
 
 from lstmsim.base import AlgebraicLoopError, DiagramError, LstmsimError, ShapeError, count
-from lstmsim.blocks import FromWorkspace, ToWorkspace, place
+from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of, place
 
 #: bdsim takes events within 1e-6 s of one another for one.
 _MERGED = 2e-6
@@ -270,7 +270,7 @@ def wire_graph(bd: BlockDiagram) -> nx.MultiDiGraph:
             stateful=bool(block.hasstate and not block._feedthrough),
             pos=block.pos,
             Ts=float(block._clock.T) if block.blockclass == "sampled" else None,
-            text=getattr(block, {"sum": "signs", "gain": "K"}.get(str(block.type), ""), ""),
+            text=getattr(block, kind_of(block).text or "_", ""),
         )
     for wire in bd.wirelist:
         start, end = wire.start, wire.end

@@ -13,13 +13,9 @@ import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
-from lstmsim.blocks import FromWorkspace, ToWorkspace
+from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of
 from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.store import Store
-
-#: The attributes of blocks that a graph is made from; the first are numbers alone.
-_NUMBERS = ("K", "value", "_x0")
-_ATTRIBUTES = (*_NUMBERS, "premul", "min", "max", "signs", "mode", "index")
 
 
 class Watch:
@@ -45,7 +41,7 @@ class Watch:
             (block, name)
             for block in diagram.blocklist
             if not isinstance(block, FromWorkspace | ToWorkspace)
-            for name in _ATTRIBUTES
+            for name in {*kind_of(block).trained.values(), *kind_of(block).structure}
             if name in block.__dict__
         ]
         self._blocks = [block for block, _ in watched]
@@ -102,7 +98,9 @@ class Watch:
         replaced = {k for k, value in enumerate(now) if value is not before[k]}
         replaced |= {k for k, (read, content) in contents.items() if read() != content}
         numbers = all(
-            self._names[k] in _NUMBERS and np.shape(now[k]) == np.shape(before[k]) for k in replaced
+            self._names[k] in kind_of(self._blocks[k]).trained.values()
+            and np.shape(now[k]) == np.shape(before[k])
+            for k in replaced
         )
         if not numbers and lower(self._diagram) != self._graph:
             raise _changed(
