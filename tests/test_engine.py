@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 import lstmsim as ls
@@ -397,6 +398,15 @@ def in_a_process(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
 def test_the_scalar_form_gives_the_same(tmp_path: Path) -> None:
     done = in_a_process({"LSTMSIM_SCALAR": "1", "LSTMSIM_CACHE_DIR": str(tmp_path)})
     assert (done.returncode, done.stdout) == (0, "[0.03, 0.0593]\n"), done.stderr
+
+
+def test_an_empty_name_of_the_cache_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LSTMSIM_CACHE_DIR", str(tmp_path))
+    assert lanes._cache_folder() == tmp_path
+    monkeypatch.setenv("LSTMSIM_CACHE_DIR", "")
+    assert lanes._cache_folder() == platformdirs.user_cache_path("lstmsim", appauthor=False)
 
 
 @pytest.mark.slow

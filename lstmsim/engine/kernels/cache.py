@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from lstmsim.blocks import FUNCTIONS
 from lstmsim.engine.kernels.vocabulary import scalar_source
@@ -102,10 +103,9 @@ def source(text: str, dtype: Any, form: str) -> str:
 
 
 def _cache_folder() -> Path:
-    if "LSTMSIM_CACHE_DIR" in os.environ:
-        return Path(os.environ["LSTMSIM_CACHE_DIR"])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lstmsim"
+    if folder := os.environ.get("LSTMSIM_CACHE_DIR"):  # an empty one is none
+        return Path(folder)
+    return platformdirs.user_cache_path("lstmsim", appauthor=False)
 
 
 @functools.cache
