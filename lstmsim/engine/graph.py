@@ -160,18 +160,19 @@ def lower(diagram: BlockDiagram) -> Graph:
     skipped = [b for b in diagram.blocklist if b.nout == 0 or isinstance(b, FromWorkspace)]
     lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
     widths = host.check_signals(diagram)
+    names = {port: name for name, port in host.signal_ports(diagram).items()}
     nodes = {}
     for block, results in lowered.items():
-        inputs = tuple([host.signal_name(plug.block, plug.port) for plug in block.inports])
+        inputs = tuple([names[plug.block, plug.port] for plug in block.inports])
         for port, (op, arrays, static) in enumerate(results):
-            name = host.signal_name(block, port)
+            name = names[block, port]
             if "index" in static:  # kernels do not count from the end
                 static = {"index": tuple(j % widths[inputs[0]] for j in static["index"])}
             nodes[name] = Node(
                 name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
             )
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
-    outputs = (host.signal_name(s.inports[0].block, s.inports[0].port) for s in sinks)
+    outputs = (names[s.inports[0].block, s.inports[0].port] for s in sinks)
     return Graph(
         nodes=nodes,
         sources={name: widths[name] for name in host.sources(diagram)},
