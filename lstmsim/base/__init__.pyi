@@ -5,6 +5,7 @@ from .arrays import precision as precision
 from .arrays import real_array as real_array
 from .arrays import real_matrix as real_matrix
 from .arrays import real_vector as real_vector
+from .arrays import sample_rows as sample_rows
 from .arrays import sample_time as sample_time
 from .arrays import seems_finite as seems_finite
 from .errors import AlgebraicLoopError as AlgebraicLoopError

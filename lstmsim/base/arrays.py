@@ -139,6 +139,22 @@ def real_matrix(value: Any, name: str, where: str | None = None) -> FloatArray:
     return array
 
 
+def sample_rows(values: npt.ArrayLike, name: str, where: str | None = None) -> FloatArray:
+    """Return samples as an array of shape (T, width), T and width at least 1."""
+    array = real_array(values, name, where)
+    if array.ndim == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2 or array.size == 0:
+        raise ShapeError(
+            f"{name} is not a table of samples",
+            where=where,
+            given=f"shape {array.shape}",
+            expected="shape (T, width) with at least one sample and one element",
+            mend="one row a sample, one column an element",
+        )
+    return array
+
+
 def sample_time(value: Any, where: str | None = None) -> float:
     """Return a sample time in seconds; (1, 1) arrays, as MATLAB saves them, become numbers."""
     array = real_array(value, "Ts", where)

@@ -23,6 +23,7 @@ import numpy as np
 if TYPE_CHECKING:
     import jinja2
     from matplotlib.figure import Figure
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
 #: What a row is marked as, and how a terminal shows it.
@@ -205,6 +206,11 @@ class Report(abc.ABC):
         """What it is about."""
 
     @property
+    def introduction(self) -> str:
+        """What stands before the tables; nothing if it is not overridden."""
+        return ""
+
+    @property
     @abc.abstractmethod
     def tables(self) -> tuple[TableData, ...]:
         """The tables; one without rows is left out of the text."""
@@ -227,15 +233,32 @@ class Report(abc.ABC):
     @property
     def document(self) -> Document:
         """The report as a document."""
-        return Document(self.title, (Section("", "", (self.summary, *self.tables)),))
+        return Document(self.title, (Section("", "", self._blocks),))
+
+    @property
+    def _blocks(self) -> tuple[str | TableData, ...]:
+        tables = (table for table in self.tables if table.rows)
+        return tuple(filter(None, (self.introduction, *tables, self.summary)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Show tables and sentences on a Rich console, an empty line between them."""
+        from rich.text import Text
+
+        for number, block in enumerate(self._blocks):
+            if number:
+                yield ""
+            yield Text(block) if isinstance(block, str) else block.rich()
 
     def __str__(self) -> str:
-        tables = [table.rich() for table in self.tables if table.rows]
-        return as_text(*tables, self.summary, width=self.width)
+        from rich.console import Console
+
+        with io.StringIO() as file:
+            Console(file=file, width=self.width, color_system=None).print(self)
+            return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())
 
     def to_json(self) -> str:
         """Return the numbers as JSON: NaN and infinity are null, a complex number is a pair."""
-        return as_json(self.content)
+        return json.dumps(_plain(self.content), indent=2, allow_nan=False)
 
     def to_markdown(self) -> str:
         """Return the report as Markdown."""
@@ -246,35 +269,12 @@ class Report(abc.ABC):
         return self.document.html({})
 
 
-def as_text(*parts: Table | str, width: int = 100) -> str:
-    """Return tables and sentences as plain text, an empty line between them."""
-    from rich.console import Console
-
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    for number, part in enumerate(part for part in parts if part != ""):
-        if number:
-            console.print()
-        console.print(part, highlight=False, markup=False)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
-
-
-def as_json(content: Any) -> str:
-    """Return JSON; NaN and infinity, which it lacks, become null, a complex number a pair.
-
-    >>> print(as_json({"margin": float("inf"), "values": np.array([1.0, np.nan])}))
-    {
-      "margin": null,
-      "values": [
-        1.0,
-        null
-      ]
-    }
-    """
-    return json.dumps(_plain(content), indent=2, allow_nan=False)
-
-
 def _plain(value: Any) -> Any:
+    """Return a value as JSON has it.
+
+    >>> _plain({"margin": float("inf"), "values": np.array([1.0, np.nan]), "pole": 0.5 + 0.1j})
+    {'margin': None, 'values': [1.0, None], 'pole': [0.5, 0.1]}
+    """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -48,9 +48,11 @@ def bench(
 ) -> None:
     """Measure, and print or save the report."""
     from lstmsim.base import InvalidValueError, check_target, written_whole
-    from lstmsim.reports import chosen, plot_growth, run_bench
+    from lstmsim.reports import plot_growth, run_bench, settings_from_options
 
-    settings = chosen(units, seconds, peers, threads=threads, growth=growth, quick=quick)
+    settings = settings_from_options(
+        units, seconds, peers, threads=threads, growth=growth, quick=quick
+    )
     # Before the measurement, which is long.
     if out is not None:
         check_target(out, (".json", ".md"), "report")
@@ -72,5 +74,5 @@ def bench(
     if as_json:
         print(report.to_json())
     elif not quiet:
-        report.print_to(console)
+        console.print(report)
         say_saved([out, plot_file])

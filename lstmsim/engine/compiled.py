@@ -17,15 +17,23 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim.base import (
     DiagramError,
     InvalidValueError,
-    ShapeError,
     precision,
     real_array,
     seems_finite,
     written_whole,
 )
-from lstmsim.diagram import binding, select
+from lstmsim.diagram import (
+    Interface,
+    Sequences,
+    State,
+    interface_of,
+    one_sample,
+    select,
+    sequences,
+    start,
+    states,
+)
 from lstmsim.engine import c
-from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
 from lstmsim.engine.gradients import SequenceLoss, differentiate, total
 from lstmsim.engine.graph import Graph, lower
@@ -40,7 +48,6 @@ from lstmsim.engine.threads import map_threads
 from lstmsim.engine.watch import Watch
 
 Array = npt.NDArray[Any]
-State = binding.State
 Input = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 ENGINES = ("numba", "numpy")
@@ -274,9 +281,15 @@ class Compiled:
         found, finals = self._signals(given, begin, self._labels.widths)
         self._labels.check_finite(found)
         values = {name: found[drivers[name]] for name in kept}
-        return self._labels.traces(values, finals, binding.start(state, self.graph.Ts))
+        return self._labels.traces(values, finals, start(state, self.graph.Ts))
 
-    def forward(self, u: npt.ArrayLike | None = None, *, state: State | None = None) -> Array:
+    def forward(
+        self,
+        u: Input | None = None,
+        *,
+        state: State | None = None,
+        samples: int | None = None,
+    ) -> Array:
         """Return the outputs alone, as a plain array.
 
         Parameters
@@ -285,6 +298,8 @@ class Compiled:
             The input, or a batch of them.
         state : Dataset or mapping, optional
             Where to begin, as for `run`.
+        samples : int, optional
+            How many samples to run, as for `run`.
 
         Returns
         -------
@@ -297,28 +312,28 @@ class Compiled:
             As `run`.
         """
         fast = self._fast_path
-        if state is None and fast is not None and fast.takes(u):
+        if state is None and samples is None and fast is not None and fast.takes(u):
             self._watch.refresh()
             y = fast.kernels.outputs({fast.source: u}, len(u))
             if seems_finite(y):
                 return y
         self._check_outputs()
-        given = self._sequences(u)
+        given = self._sequences(u, samples)
         found, _ = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(found, self.graph)
         if not np.isfinite(y).all():
-            self.run(u, state=state)  # names the block and the sample
+            self.run(u, state=state, samples=samples)  # names the block and the sample
         return y
 
     def step(
-        self, u: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None = None
+        self, u: Input | None = None, state: Mapping[str, npt.ArrayLike] | None = None
     ) -> tuple[Array, dict[str, Array]]:
         """Compute one sample.
 
         Parameters
         ----------
-        u : array_like of shape (Ni,)
-            The input's sample.
+        u : array_like of shape (Ni,), or mapping of such, optional
+            The input's sample; by source name if there are several sources.
         state : mapping, optional
             What the delays put out, by block name; their initial values if not given.
 
@@ -341,20 +356,13 @@ class Compiled:
             if found is not None:
                 return found
         self._check_outputs()
-        sample = np.asarray(u)
-        if sample.ndim != 1:
-            raise ShapeError(
-                "one sample is a vector",
-                where="step",
-                given=f"u of shape {sample.shape}",
-                expected="shape (Ni,)",
-                mend="run or forward take many samples at once",
-            )
-        given = self._sequences(sample[None, :])
+        sample = one_sample(self._interface(), u, fill=False)
+        inputs = {name: value[None, :] for name, value in sample.items()}
+        given = self._sequences(inputs, 1)
         signals, finals = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(signals, self.graph)[0]
         if not all(np.isfinite(values).all() for values in (y, *finals.values())):
-            self.run(sample[None, :], state=state)
+            self.run(inputs, state=state, samples=1)
         return y, finals
 
     # ---------------------------------------------------------------------------------------
@@ -362,11 +370,12 @@ class Compiled:
 
     def loss_and_gradient(
         self,
-        u: npt.ArrayLike,
+        u: Input | None = None,
         target: npt.ArrayLike | None = None,
         *,
         loss: Loss = "mse",
         state: State | None = None,
+        samples: int | None = None,
         wrt_input: bool = False,
         recompute: bool | None = None,
     ) -> tuple[float, dict[str, Any]]:
@@ -374,7 +383,7 @@ class Compiled:
 
         Parameters
         ----------
-        u : array_like of shape (T, Ni) or (B, T, Ni)
+        u : array_like of shape (T, Ni) or (B, T, Ni), optional
             The input, or a batch of them.
         target : array_like of the outputs' shape, optional
             What the outputs should be; not needed where the loss is a function.
@@ -383,6 +392,8 @@ class Compiled:
             of it; or a function of the outputs that returns a loss and its derivatives dL/dy.
         state : Dataset or mapping, optional
             Where to begin, as for `run`.
+        samples : int, optional
+            How many samples to run, as for `run`.
         wrt_input : bool, optional
             Whether the gradient with respect to the input is wanted too.
         recompute : bool, optional
@@ -413,17 +424,17 @@ class Compiled:
         """
         self._check_outputs()
         fast = self._fast_path
-        if state is None and fast is not None and fast.takes(u):
+        if state is None and samples is None and fast is not None and fast.takes(u):
             self._watch.refresh()
             given = Sequences([{fast.source: u}], len(u), False)
         else:
-            given = self._sequences(u)
+            given = self._sequences(u, samples)
         begin = self._states(state, given)
         rows = (len(given.inputs), given.samples, self._output_width)
         value = 0.0
         part: SequenceLoss
         if callable(loss):
-            value, bars = given_loss(loss, self.forward(u, state=state))
+            value, bars = given_loss(loss, self.forward(u, state=state, samples=samples))
             part = GivenDerivatives(bars.reshape(rows))
         else:
             shape = rows if given.batched else rows[1:]
@@ -435,7 +446,7 @@ class Compiled:
         if not math.isfinite(value):
             if target is not None and not callable(loss):
                 real_array(target, "the target")  # says where it is not finite
-            self.run(u, state=state)  # names the block and the sample
+            self.run(u, state=state, samples=samples)  # names the block and the sample
         return value, self._labelled(found, given.batched, state is not None)
 
     def _labelled(self, found: list[Gradient], batched: bool, own_states: bool) -> dict[str, Any]:
@@ -459,12 +470,16 @@ class Compiled:
     def _output_width(self) -> int:
         return sum(self.graph.widths[name] for name in self.graph.outputs)
 
+    def _interface(self) -> Interface:
+        # Made for every run: a source may have been given other values.
+        return interface_of(self.diagram, self.graph.sources)
+
     def _sequences(self, u: Any, samples: int | None = None) -> Sequences:
         self._watch.refresh()
-        return sequences(self.diagram, u, samples, self.dtype)
+        return sequences(self._interface(), u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
-        return states(self.diagram, state, given, self._store.initial_states, self.dtype)
+        return states(self._interface(), state, given, self._store.initial_states, self.dtype)
 
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, FloatArray, InvalidValueError, ShapeError, real_array
-from lstmsim.blocks import sample_rows
-from lstmsim.diagram import binding, sources
+from lstmsim.base import (
+    DiagramError,
+    FloatArray,
+    InvalidValueError,
+    ShapeError,
+    real_array,
+    sample_rows,
+)
+from lstmsim.diagram import interface_of
+from lstmsim.diagram import sequences as run_inputs
 from lstmsim.engine import Graph
 
 
@@ -62,7 +69,10 @@ def sequences(
             expected="at least one sink, whose signal is compared with the target",
             mend="connect what is to be trained to a TOWORKSPACE",
         )
+    interface = interface_of(diagram, graph.sources)
     given, wanted = _listed(u, "u"), _listed(target, "the target")
+    if u is None and not interface.sources:
+        given = [None] * len(wanted)
     if len(given) != len(wanted) or not wanted:
         raise ShapeError(
             "inputs and targets are not as many",
@@ -75,13 +85,13 @@ def sequences(
     found = []
     for number, (one, goal) in enumerate(zip(given, wanted, strict=True)):
         place = f"the {what} data" + (f", sequence {number}" if len(given) > 1 else "")
-        inputs = binding.inputs(diagram, one)
-        count = binding.sample_count(diagram, inputs, None)
         rows = sample_rows(goal, "the target", place)
-        if rows.shape != (count, width):
-            _refuse_target(rows.shape, (count, width), place)
-        values = {name: block.values for name, block in sources(diagram).items()} | inputs
-        found.append(Sequence({n: np.asarray(v) for n, v in values.items()}, rows))
+        # Without a source the target alone says how long a sequence is.
+        samples = None if interface.sources else len(rows)
+        run = run_inputs(interface, one, samples, batches=False)
+        if rows.shape != (run.samples, width):
+            _refuse_target(rows.shape, (run.samples, width), place)
+        found.append(Sequence(run.inputs[0], rows))
     return found
 
 

@@ -28,10 +28,10 @@ from lstmsim.base import (
     check_target,
     existing,
     real_array,
+    sample_rows,
     sample_time,
     written_whole,
 )
-from lstmsim.blocks import sample_rows
 from lstmsim.diagram import host
 from lstmsim.diagram.models.catalogue import BLOCKS
 from lstmsim.diagram.wiring.network import build

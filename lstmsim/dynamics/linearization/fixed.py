@@ -9,10 +9,11 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
 from lstmsim.blocks import checked_count
+from lstmsim.diagram import one_sample
 from lstmsim.dynamics.linearization.compose import state_matrix
 from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints
 from lstmsim.dynamics.linearization.kinks import nonsmooth
-from lstmsim.dynamics.linearization.points import Sample, initial_states, input_sample
+from lstmsim.dynamics.linearization.points import Sample, own_states
 from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate, next_states, step_of
 
 #: The largest residual |F(x) − x| of an element, relative to max(1, |x|).
@@ -95,8 +96,8 @@ def fixed_points(
             given="no UNITDELAY or ZOH",
             expected="at least one delay",
         )
-    inputs = {name: value[None, :] for name, value in input_sample(step, u).items()}
-    first = np.concatenate([*initial_states(diagram, step).values()])
+    inputs = {name: value[None, :] for name, value in one_sample(step.interface, u).items()}
+    first = np.concatenate([*own_states(diagram, step).values()])
     initial = _starts(step, inputs, first, starts, seed)
     x, residuals, steps = _newton(step, inputs, initial, iterations)
     good = (residuals <= TOLERANCE) & ~_diverged(step, inputs, x)

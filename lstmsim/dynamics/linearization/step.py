@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import CompilationError, InvalidTypeError
+from lstmsim.diagram import Interface, Source
 from lstmsim.engine import Graph, Node, lower, make_schedule, parameters, settings_of
 
 Array = npt.NDArray[Any]
@@ -44,6 +45,12 @@ class Step:
     def states(self) -> dict[str, int]:
         """The delays: widths by name."""
         return {name: node.width for name, node in self.graph.delays.items()}
+
+    @property
+    def interface(self) -> Interface:
+        """What the sample can be given."""
+        sources = {name: Source(repr(name), n) for name, n in self.graph.sources.items()}
+        return Interface(sources, self.states, self.graph.Ts)
 
     @property
     def outputs(self) -> dict[str, int]:
