@@ -10,9 +10,7 @@ from lstmsim.cli.common import (
     AsJson,
     Quiet,
     progress_display,
-    say,
-    say_json,
-    say_report,
+    say_result,
     use_files_for_figures,
 )
 
@@ -37,9 +35,12 @@ def study(
     with progress_display(quiet or as_json, "steps") as progress:
         result = run_study(QUICK if quick else FULL, progress)
     files = save_study(result, folder)
-    if as_json:
-        say_json(result, folder=str(folder), files=[str(file) for file in files])
-    elif not quiet:
-        say_report(result)
-        say(f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}")
+    say_result(
+        result,
+        quiet,
+        as_json,
+        [f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}"],
+        folder=str(folder),
+        files=[str(file) for file in files],
+    )
     raise typer.Exit(0 if result.ok else 1)
