@@ -36,14 +36,16 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run and check the published layer, and save what comes of it."""
-    from lstmsim.base import new_folder
+    from lstmsim.base import folder_written_whole
     from lstmsim.reports import run_demo, save_demo
 
     use_files_for_figures()
-    folder = new_folder(out)
-    with progress_display(quiet or as_json, "samples") as progress:
+    with (
+        folder_written_whole(out) as (temporary, folder),
+        progress_display(quiet or as_json, "samples") as progress,
+    ):
         result = run_demo(progress)
-    files = save_demo(result, folder)
+        files = [folder / file.name for file in save_demo(result, temporary)]
     if as_json:
         content = {
             "ok": result.ok,

@@ -27,14 +27,16 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Compute the example, and save the report."""
-    from lstmsim.base import new_folder
+    from lstmsim.base import folder_written_whole
     from lstmsim.reports import FULL, QUICK, run_study, save_study
 
     use_files_for_figures()
-    folder = new_folder(out)
-    with progress_display(quiet or as_json, "steps") as progress:
+    with (
+        folder_written_whole(out) as (temporary, folder),
+        progress_display(quiet or as_json, "steps") as progress,
+    ):
         result = run_study(QUICK if quick else FULL, progress)
-    files = save_study(result, folder)
+        files = [folder / file.name for file in save_study(result, temporary)]
     say_result(
         result,
         quiet,
