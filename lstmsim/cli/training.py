@@ -25,7 +25,8 @@ from lstmsim.cli.common import (
     say_result,
 )
 from lstmsim.cli.options import Table, chosen, with_options
-from lstmsim.training import LOSSES, OPTIMIZERS, SCHEDULES, TrainingOptions
+from lstmsim.engine import LOSSES
+from lstmsim.training import OPTIMIZERS, SCHEDULES, TrainingOptions
 
 #: Fields that are given by a row's name.
 _TABLES: dict[str, Table] = {

@@ -10,6 +10,7 @@ from .graph import lower as lower
 from .graph import parameters as parameters
 from .interpreter import settings_of as settings_of
 from .kernels.cache import vectors_available as vectors_available
+from .losses import LOSSES as LOSSES
 from .objective import Objective as Objective
 from .schedule import make_schedule as make_schedule
 from .simulation import simulate as simulate

@@ -41,7 +41,7 @@ from lstmsim.engine.kernels import cache
 from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.kernels.stepper import Stepper
 from lstmsim.engine.labels import Labels
-from lstmsim.engine.losses import GivenDerivatives, Loss, MeanSquare, check_loss, given_loss
+from lstmsim.engine.losses import GivenDerivatives, Loss, TargetLoss, check_loss, given_loss
 from lstmsim.engine.schedule import Schedule, make_schedule
 from lstmsim.engine.store import Store
 from lstmsim.engine.threads import map_threads
@@ -438,7 +438,7 @@ class Compiled:
             part = GivenDerivatives(bars.reshape(rows))
         else:
             shape = rows if given.batched else rows[1:]
-            part = MeanSquare(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
+            part = TargetLoss(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
         found = differentiate(
             self._engine, given.inputs, begin, given.samples, part, wrt_input, recompute
         )

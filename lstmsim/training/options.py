@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lstmsim.base import InvalidTypeError, InvalidValueError, precision
+from lstmsim.engine import LOSSES
 from lstmsim.training._checks import number, one_of, whole_number
 from lstmsim.training.optimizers import OPTIMIZERS, Adam, Optimizer
 from lstmsim.training.schedules import Constant, Schedule
 
 #: What happens to the states where a sequence ends.
 CARRY = ("reset", "sequences", "epochs")
-LOSSES = ("mse", "half_mse")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class TrainingOptions:
         for name in ("batch_size", "patience"):
             if getattr(self, name) is not None:
                 whole_number(getattr(self, name), name, where, 1)
-        one_of(self.loss, "loss", where, LOSSES)
+        one_of(self.loss, "loss", where, tuple(LOSSES))
         one_of(self.carry, "carry", where, CARRY)
         from lstmsim.engine import ENGINES
 
