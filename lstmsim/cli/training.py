@@ -32,7 +32,7 @@ from lstmsim.training import OPTIMIZERS, SCHEDULES, TrainingOptions
 _TABLES: dict[str, Table] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "loss": dict.fromkeys(LOSSES),
+    "loss": LOSSES,
 }
 #: Shorter than what Typer says of a list of paths, which would cut the options' names short.
 _PATH = "<path>"
