@@ -5,7 +5,6 @@ from .dimensions import diagram_dimensions as diagram_dimensions
 from .dimensions import output_alias as output_alias
 from .host import blockdiagram as blockdiagram
 from .host import signal_ports as signal_ports
-from .host import sources as sources
 from .host import wire_graph as wire_graph
 from .inputs import Interface as Interface
 from .inputs import Sequences as Sequences

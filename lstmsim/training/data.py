@@ -10,7 +10,6 @@ import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
-    DiagramError,
     FloatArray,
     InvalidValueError,
     ShapeError,
@@ -61,14 +60,7 @@ def sequences(
     InvalidTypeError, InvalidValueError, ShapeError
         If they do not fit.
     """
-    if not graph.outputs:
-        raise DiagramError(
-            "the diagram has no output",
-            where="the diagram",
-            given="no TOWORKSPACE block",
-            expected="at least one sink, whose signal is compared with the target",
-            mend="connect what is to be trained to a TOWORKSPACE",
-        )
+    graph.check_outputs()
     interface = interface_of(diagram, graph.sources)
     given, wanted = _listed(u, "u"), _listed(target, "the target")
     if u is None and not interface.sources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lstmsim.training._checks import number, whole_number
+from lstmsim.base import number, whole_number
 
 
 @dataclass(frozen=True)
