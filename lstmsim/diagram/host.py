@@ -174,7 +174,7 @@ def check_is_diagram(value: Any) -> None:
             "this is not a block diagram",
             given=type(value).__name__,
             expected="a bdsim.BlockDiagram",
-            mend="make one with build(network) or load(model, workspace)",
+            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
         )
 
 

@@ -25,12 +25,12 @@ from lstmsim.diagram import (
     Interface,
     Sequences,
     State,
+    initial_states,
     interface_of,
     one_sample,
     select,
     sequences,
     start,
-    states,
 )
 from lstmsim.engine import c
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -472,7 +472,16 @@ class Compiled:
         return sequences(self._interface(), u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
-        return states(self._interface(), state, given, self._store.initial_states, self.dtype)
+        """Return what the delays put out first, for every sequence: None for their own states."""
+        batch = len(given.inputs)
+        if state is None:
+            return [None] * batch
+        size = batch if given.batched else None
+        found = initial_states(self._interface(), state, self.dtype, size)
+        own = self._store.initial_states
+        if not given.batched:
+            return [own | found]
+        return [own | {name: values[k] for name, values in found.items()} for k in range(batch)]
 
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, in_precision
+from lstmsim.base import InvalidTypeError, InvalidValueError
 from lstmsim.engine import Compiled, compile
 from lstmsim.networks import Network
 from lstmsim.training import checkpoints, loop
-from lstmsim.training.data import Sample, check_varies, sequences
+from lstmsim.training.data import check_varies, sequences
 from lstmsim.training.interrupts import TrainingInterrupted, held_back
 from lstmsim.training.loop import Problem, State, Steps
 from lstmsim.training.losses import Losses
@@ -170,7 +170,7 @@ def _problem(
     validation: tuple[Data, Data] | None,
 ) -> tuple[Problem, dict[str, str]]:
     """Return what is to be done, if all of it fits together, and its fingerprint."""
-    samples = sequences(compiled.diagram, compiled.graph, *data)
+    samples = sequences(compiled, *data)
     if not options.constant_target:
         check_varies(samples)
     held_out = None
@@ -182,7 +182,7 @@ def _problem(
                 given=type(validation).__name__,
                 expected="validation=(u, y)",
             )
-        held_out = sequences(compiled.diagram, compiled.graph, *validation, "validation")
+        held_out = sequences(compiled, *validation, "validation")
     elif options.patience is not None:
         raise InvalidValueError(
             "without validation data there is nothing to be patient with",
@@ -192,12 +192,8 @@ def _problem(
             mend="pass validation data, or leave patience out",
         )
     carry = options.carry != "reset"
-    losses = Losses(compiled, _rounded(samples, compiled.dtype), options.loss, carry)
-    others = (
-        None
-        if held_out is None
-        else Losses(compiled, _rounded(held_out, compiled.dtype), options.loss, carry)
-    )
+    losses = Losses(compiled, samples, options.loss, carry)
+    others = None if held_out is None else Losses(compiled, held_out, options.loss, carry)
     mapped = map_parameters(source, losses.layout, options.frozen, options.train_states)
     if options.weight_decay and not any(map(options.decays, mapped.arrays)):
         raise InvalidValueError(
@@ -208,16 +204,6 @@ def _problem(
         )
     parts = checkpoints.fingerprint(compiled.graph, source.arrays, options, samples, held_out)
     return Problem(mapped, losses, others, options, samples), parts
-
-
-def _rounded(samples: list[Sample], dtype: Any) -> list[Sample]:
-    def rounded(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-        return in_precision(values, dtype, name, "the training data")
-
-    return [
-        Sample({n: rounded(v, "u") for n, v in s.inputs.items()}, rounded(s.target, "the target"))
-        for s in samples
-    ]
 
 
 def _reporter(progress: Progress | None, options: TrainingOptions) -> Callable[[State], None]:
