@@ -8,6 +8,12 @@ from .arrays import real_vector as real_vector
 from .arrays import sample_rows as sample_rows
 from .arrays import sample_time as sample_time
 from .arrays import seems_finite as seems_finite
+from .checks import check_mapping as check_mapping
+from .checks import check_names as check_names
+from .checks import number as number
+from .checks import one_of as one_of
+from .checks import true_or_false as true_or_false
+from .checks import whole_number as whole_number
 from .document import Block as Block
 from .document import Document as Document
 from .document import Picture as Picture

@@ -10,9 +10,7 @@ from lstmsim.cli.common import (
     AsJson,
     Quiet,
     progress_display,
-    say,
-    say_json,
-    say_report,
+    say_result,
     use_files_for_figures,
 )
 
@@ -39,9 +37,12 @@ def study(
     ):
         result = run_study(QUICK if quick else FULL, progress)
         files = [folder / file.name for file in save_study(result, temporary)]
-    if as_json:
-        say_json(result, folder=str(folder), files=[str(file) for file in files])
-    elif not quiet:
-        say_report(result)
-        say(f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}")
+    say_result(
+        result,
+        quiet,
+        as_json,
+        [f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}"],
+        folder=str(folder),
+        files=[str(file) for file in files],
+    )
     raise typer.Exit(0 if result.ok else 1)
