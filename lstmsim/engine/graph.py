@@ -27,7 +27,7 @@ from lstmsim.blocks import (
     kind_of,
     place,
 )
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 
 Array = npt.NDArray[Any]
 
@@ -145,9 +145,9 @@ def lower(diagram: BlockDiagram) -> Graph:
     CompilationError
         If a block does not lower, or there is no clock or more than one.
     """
-    host.check_names(diagram)
+    structure.check_names(diagram)
     host.compile_diagram(diagram)
-    used = host.clocks(diagram)
+    used = structure.clocks(diagram)
     if len(used) != 1:
         raise CompilationError(
             "the compiled engines need exactly one clock",
@@ -162,19 +162,19 @@ def lower(diagram: BlockDiagram) -> Graph:
     widths = host.check_signals(diagram)
     nodes = {}
     for block, results in lowered.items():
-        inputs = tuple(host.signal_name(plug.block, plug.port) for plug in block.inports)
+        inputs = tuple(structure.signal_name(plug.block, plug.port) for plug in block.inports)
         for port, (op, arrays, static) in enumerate(results):
-            name = host.signal_name(block, port)
+            name = structure.signal_name(block, port)
             if "index" in static:  # kernels do not count from the end
                 static = {"index": tuple(j % widths[inputs[0]] for j in static["index"])}
             nodes[name] = Node(
                 name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
             )
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
-    outputs = (host.signal_name(s.inports[0].block, s.inports[0].port) for s in sinks)
+    outputs = (structure.signal_name(s.inports[0].block, s.inports[0].port) for s in sinks)
     return Graph(
         nodes=nodes,
-        sources={name: widths[name] for name in host.sources(diagram)},
+        sources={name: widths[name] for name in structure.sources(diagram)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
         parameters=_arrays(lowered),
