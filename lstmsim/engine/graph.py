@@ -162,7 +162,7 @@ def lower(diagram: BlockDiagram) -> Graph:
     widths = host.check_signals(diagram)
     nodes = {}
     for block, results in lowered.items():
-        inputs = tuple(structure.signal_name(plug.block, plug.port) for plug in block.inports)
+        inputs = tuple([structure.signal_name(plug.block, plug.port) for plug in block.inports])
         for port, (op, arrays, static) in enumerate(results):
             name = structure.signal_name(block, port)
             if "index" in static:  # kernels do not count from the end

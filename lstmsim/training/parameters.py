@@ -23,7 +23,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError, FloatArray, InvalidValueError, LstmsimError
 from lstmsim.diagram import BLOCKS, Origin, block_parameters, build, origin, passed_on
-from lstmsim.engine import Place, assign, parameters
+from lstmsim.engine import Span, assign, parameters
 from lstmsim.networks import Network
 
 Array = npt.NDArray[Any]
@@ -288,7 +288,7 @@ class ParameterMap:
         What is trained, by name, as it was before.
     starts : ndarray of int
         Where each trained array begins in the flat vector.
-    layout : mapping of Place
+    layout : mapping of Span
         Where a block's parameter is in the engine's vector, by (block, parameter).
     index : ndarray of int
         For every element of the engine's vector its place in the pool: the trained elements, and
@@ -300,7 +300,7 @@ class ParameterMap:
 
     arrays: dict[str, FloatArray]
     starts: Indices
-    layout: Mapping[tuple[str, str], Place]
+    layout: Mapping[tuple[str, str], Span]
     index: Indices
     order: Indices
     borders: Indices
@@ -348,7 +348,7 @@ class ParameterMap:
 
 def map_parameters(
     source: ParameterSource,
-    layout: Mapping[tuple[str, str], Place],
+    layout: Mapping[tuple[str, str], Span],
     frozen: Iterable[str],
     train_states: bool,
 ) -> ParameterMap:
