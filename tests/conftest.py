@@ -81,17 +81,7 @@ def random_input(network: ls.Network, samples: int, seed: int = 1) -> npt.NDArra
 
 def workspace_of(network: ls.Network) -> dict[str, npt.NDArray[np.float64]]:
     """Return a network's arrays under the names that model files use."""
-    stacked = len(network.recurrent) > 1
-    arrays = {
-        f"{name}{k if stacked else ''}": getattr(layer, name)
-        for k, layer in enumerate(network.recurrent, start=1)
-        for name in ("W", "R", "b", "h0", "c0")
-    }
-    if network.head is not None:
-        arrays["F"] = network.head.F
-        if network.head.bias is not None:
-            arrays["bF"] = network.head.bias
-    return arrays | {"Ts": np.array(network.Ts)}
+    return network.workspace()
 
 
 def case(network: ls.Network, u: npt.NDArray[np.float64]) -> Case:

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lstmsim as ls
-from lstmsim import host
-from lstmsim.engine import lanes
+from lstmsim.diagram import host
+from lstmsim.engine.kernels import cache as lanes
 from lstmsim.errors import DiagramError
 from tests.helpers import assert_close, diagram
 from tests.test_c_export import run_c

@@ -286,7 +286,9 @@ def test_the_slope_that_is_taken_on_a_kink_is_said() -> None:
     bd.CLIP([-1.0, 0.5], [1.0, 0.5], name="limit")
     bd.TOWORKSPACE(clock, name="out")
     wire(bd, "u -> limit", "limit -> out")
-    with pytest.warns(UserWarning, match=re.escape("at sample 1 (slope 1); of the slopes on")):
+    with pytest.warns(
+        UserWarning, match=re.escape("at sample 1 (slope 1); the slope in brackets is used")
+    ):
         run = ls.linearize(bd, ls.simulate(bd, np.array([[0.3, 0.1], [1.0, 0.2]])))
     assert_same(run.D.values[:, 0, 0], [1.0, 1.0])
 

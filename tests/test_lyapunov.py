@@ -247,7 +247,7 @@ def test_rounding_tells_no_exponent_from_zero(angle: float) -> None:
 
 def test_chunks_do_not_show(chaotic_lstm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ls.lyapunov(chaotic_lstm, samples=500, discard=77)
-    monkeypatch.setattr(spectrum, "_HELD", 1)
+    monkeypatch.setattr(spectrum, "_CHUNK", 1)
     pieces = ls.lyapunov(chaotic_lstm, samples=500, discard=77)
     assert_close(pieces.exponents, whole.exponents, 1e-13)
     assert_close(pieces.running, whole.running, 1e-12)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lstmsim as ls
 from lstmsim.errors import InvalidTypeError, InvalidValueError, LstmsimError, ShapeError
-from lstmsim.networks.network import GATES
+from lstmsim.networks import GATES
 from tests.helpers import assert_same, refused, repeatable
 
 sizes = st.integers(1, 6)
@@ -288,3 +288,39 @@ def test_the_memory_order_of_weights_does_not_change_a_bit_of_the_result() -> No
     rows = ls.reference(ls.Network([ls.LSTM(W, R, b)]), u)
     columns = ls.Network([ls.LSTM(np.asfortranarray(W), np.asfortranarray(R), b)])
     assert_same(ls.reference(columns, u).y, rows.y, "y")
+
+
+def test_a_layer_gives_its_arrays_and_is_made_anew_with_others() -> None:
+    it = layer(3, 4, h0=[1, 2, 3], name="encoder")
+    assert list(it.arrays()) == ["W", "R", "b", "h0", "c0"]
+    for name, array in it.arrays().items():
+        assert array is getattr(it, name)
+        assert not array.flags.writeable, name
+    other = it.replace(b=numbers(12), c0=[7, 8, 9])
+    assert other == layer(3, 4, b=numbers(12), h0=[1, 2, 3], c0=[7, 8, 9], name="encoder")
+    assert list(ls.Dense(numbers(2, 3)).arrays()) == ["F"]
+    assert ls.Dense(numbers(2, 3)).replace(bias=[1, 2]) == ls.Dense(numbers(2, 3), [1, 2])
+    with refused(InvalidValueError, "no array of this name", "V", "W, R, b, h0, c0"):
+        it.replace(V=numbers(3))
+    with refused(ShapeError, "layer encoder", "b of shape (11,)"):
+        it.replace(b=numbers(11))
+
+
+def test_a_network_s_arrays_have_the_names_of_its_workspace() -> None:
+    single = ls.Network([layer(3, 4), ls.Dense(numbers(2, 3))], Ts=0.5)
+    stack = ls.Network([layer(3, 4), layer(3, 3, name="top"), ls.Dense(numbers(2, 3), [1, 2])])
+    assert list(single.arrays()) == ["W", "R", "b", "h0", "c0", "F"]
+    numbered = [f"{name}{k}" for k in (1, 2) for name in ("W", "R", "b", "h0", "c0")]
+    assert list(stack.arrays()) == [*numbered, "F", "bF"]
+    assert (single.states, stack.states) == (("h0", "c0"), ("h01", "c01", "h02", "c02"))
+    assert (single.prefixes, stack.prefixes) == (("", ""), ("lstm1.", "top.", ""))
+    assert_same(stack.arrays()["R2"], stack.recurrent[1].R, "R2")
+    other = stack.replace(b2=numbers(12, start=3.0), bF=[3, 4])
+    assert other.layers[0] == stack.layers[0]
+    assert other.layers[1] == stack.recurrent[1].replace(b=numbers(12, start=3.0))
+    assert other.layers[2] == ls.Dense(numbers(2, 3), [3, 4])
+    assert single.replace(W=2 * single.recurrent[0].W).Ts == 0.5
+    with refused(InvalidValueError, "no array of this name", "W3", "W1, R1"):
+        stack.replace(W3=numbers(12, 3))
+    with refused(ShapeError, "do not chain"):
+        stack.replace(W2=numbers(12, 4))

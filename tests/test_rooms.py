@@ -28,6 +28,7 @@ ROOMS = [
     "plotting",
     "reports",
     "cli",
+    "__main__",
     "errors",
     "__init__",
 ]

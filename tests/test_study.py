@@ -160,7 +160,7 @@ def test_printed_digits_decide() -> None:
 def test_a_figure_that_does_not_agree_is_named_and_fails(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lstmsim.reports.study.settings.QUICK", TINY)
+    monkeypatch.setattr("lstmsim.reports.QUICK", TINY)
     monkeypatch.setattr(printed_system, "STEADY_STATE_GAIN", 7.5361)
     done = cli("study", "--quick")
     assert (done.status, done.err) == (1, "")

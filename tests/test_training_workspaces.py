@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
 from lstmsim.engine.graph import parameters
@@ -163,6 +165,31 @@ def test_a_diagram_that_was_changed_after_it_was_loaded_is_refused() -> None:
     diagram.blocknames["Wi"].K = diagram.blocknames["Wi"].K + 1
     with refused(DiagramError, "changed after it was loaded", "Wi", "workspace"):
         ls.fit(diagram, U, Y)
+
+
+def test_a_copy_of_a_loaded_diagram_is_trained_as_the_diagram() -> None:
+    diagram = ls.load("lstm_layer", workspace_of(NETWORK))
+    copied = ls.fit(copy.deepcopy(diagram), U, Y, **SHORT)
+    expected = ls.fit(diagram, U, Y, **SHORT)
+    assert copied.trained == expected.trained == ("W", "R", "b", "F")
+    for name, array in expected.parameters.items():
+        assert_same(copied.parameters[name], array, name)
+
+
+@pytest.mark.parametrize("model", ["network", "workspace", "blocks"])
+def test_a_model_is_built_once_at_most(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    models: dict[str, Any] = {
+        "network": NETWORK,
+        "workspace": ls.load("lstm_layer", workspace_of(NETWORK)),
+        "blocks": ls.build(NETWORK),
+    }
+    made = []
+    init = BlockDiagram.__init__
+    monkeypatch.setattr(
+        BlockDiagram, "__init__", lambda self, *a, **k: (made.append(a), init(self, *a, **k))[1]
+    )
+    ls.fit(models[model], U, Y, epochs=1)
+    assert len(made) == (model == "network")
 
 
 def test_arrays_are_frozen_by_name_and_pattern() -> None:

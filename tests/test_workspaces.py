@@ -334,3 +334,35 @@ def test_a_workspace_that_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path
     with refused(FileAccessError, "nowhere"):
         ls.save_workspace({"W": 1.0}, tmp_path / "nowhere" / "mine.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("units", [3, (3, 2)])
+@pytest.mark.parametrize("ending", [".npz", ".mat"])
+def test_the_workspace_of_a_network_makes_it_again(
+    tmp_path: Path, units: int | tuple[int, ...], ending: str
+) -> None:
+    network = random_network(units, bias=True)
+    ls.save_workspace(network, tmp_path / f"mine{ending}")
+    assert ls.network_from_workspace(ls.load_workspace(tmp_path / f"mine{ending}")) == network
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat"])
+def test_a_workspace_says_the_kind_of_its_layers(tmp_path: Path, ending: str) -> None:
+    network = random_network(3)
+    assert "kind" not in network.workspace()  # LSTM where it is missing
+    ls.save_workspace(network.workspace() | {"kind": "LSTM"}, tmp_path / f"mine{ending}")
+    said = ls.load_workspace(tmp_path / f"mine{ending}")
+    assert said["kind"] == "LSTM"
+    assert ls.network_from_workspace(said) == network
+    diagram = ls.load("lstm_layer", said)
+    assert len(diagram) == 30
+
+
+@pytest.mark.parametrize("kind", ["GRU", np.array(["lstm"]), 3, ["LSTM", "LSTM"]])
+def test_a_kind_that_there_is_not_is_refused(kind: object) -> None:
+    with refused(InvalidValueError, "no layer of this kind", "the workspace", "expected: LSTM"):
+        ls.network_from_workspace(random_network(2).workspace() | {"kind": kind})
+    stack = random_network((2, 2)).workspace()
+    assert ls.network_from_workspace(stack | {"kind2": "LSTM"}) == random_network((2, 2))
+    with refused(InvalidValueError, "no layer of this kind"):
+        ls.network_from_workspace(stack | {"kind2": kind})

@@ -5,9 +5,11 @@ from .arrays import precision as precision
 from .arrays import real_array as real_array
 from .arrays import real_matrix as real_matrix
 from .arrays import real_vector as real_vector
+from .arrays import sample_rows as sample_rows
 from .arrays import sample_time as sample_time
 from .arrays import seems_finite as seems_finite
 from .errors import AlgebraicLoopError as AlgebraicLoopError
+from .errors import CompilationError as CompilationError
 from .errors import DataFileError as DataFileError
 from .errors import DiagramError as DiagramError
 from .errors import ExpressionError as ExpressionError
@@ -25,5 +27,13 @@ from .files import folder_written_whole as folder_written_whole
 from .files import new_folder as new_folder
 from .files import remove_leftovers as remove_leftovers
 from .files import written_whole as written_whole
-from .reports import as_json as as_json
-from .reports import as_text as as_text
+from .report import Block as Block
+from .report import Document as Document
+from .report import Picture as Picture
+from .report import Report as Report
+from .report import Row as Row
+from .report import Section as Section
+from .report import TableData as TableData
+from .report import numbers as numbers
+from .report import texts as texts
+from .report import words as words

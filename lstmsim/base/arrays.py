@@ -60,6 +60,7 @@ def real_array(value: Any, name: str, where: str | None = None) -> FloatArray:
             f"{array[index]}",
             expected="finite numbers",
             mend=f"look at how {name} was made",
+            index=index,
         )
     array.setflags(write=False)
     return array
@@ -87,6 +88,7 @@ def in_precision(
                 given=f"{array[index]:g} at index {list(index)}",
                 expected=f"numbers up to {np.finfo(found.dtype).max:.2g}",
                 mend="run in double precision, or scale the numbers",
+                index=index,
             )
     return found
 
@@ -133,6 +135,22 @@ def real_matrix(value: Any, name: str, where: str | None = None) -> FloatArray:
             given=f"shape {array.shape}",
             expected="two dimensions, both at least 1",
             mend=f"give {name} as rows × columns, for example {name}.reshape(-1, 1)",
+        )
+    return array
+
+
+def sample_rows(values: npt.ArrayLike, name: str, where: str | None = None) -> FloatArray:
+    """Return samples as an array of shape (T, width), T and width at least 1."""
+    array = real_array(values, name, where)
+    if array.ndim == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2 or array.size == 0:
+        raise ShapeError(
+            f"{name} is not a table of samples",
+            where=where,
+            given=f"shape {array.shape}",
+            expected="shape (T, width) with at least one sample and one element",
+            mend="one row a sample, one column an element",
         )
     return array
 

@@ -1,4 +1,5 @@
 from ._formulas import FUNCTIONS as FUNCTIONS
+from ._formulas import Formula as Formula
 from ._formulas import inlined as inlined
 from ._formulas import names as names
 from ._formulas import renamed as renamed
@@ -13,7 +14,6 @@ from ._signals import checked_clock as checked_clock
 from ._signals import checked_count as checked_count
 from ._signals import place as place
 from .fromworkspace import FromWorkspace as FromWorkspace
-from .fromworkspace import sample_rows as sample_rows
 from .hadamard import Hadamard as Hadamard
 from .matrixgain import MatrixGain as MatrixGain
 from .sigmoid import Sigmoid as Sigmoid

@@ -25,6 +25,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,22 +89,22 @@ class Op:
     linear: bool = False
     trained: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def elementwise(self) -> bool:
         """Whether output element j depends on input elements j alone, within one sample."""
         return self.kind is Kind.ELEMENTWISE
 
-    @property
+    @cached_property
     def product(self) -> bool:
         """Whether it is a matrix times a signal."""
         return self.kind is Kind.PRODUCT
 
-    @property
+    @cached_property
     def memory(self) -> bool:
         """Whether it keeps a state: its output does not depend on the present input."""
         return self.kind is Kind.MEMORY
 
-    @property
+    @cached_property
     def constant(self) -> bool:
         """Whether it has no input."""
         return self.kind is Kind.CONSTANT

@@ -49,6 +49,7 @@ def signal(value: Any, block: Any, port: int) -> npt.NDArray[Any]:
     raise ShapeError(
         "a wire carries a matrix",
         where=place(block, port),
+        block=block.name,
         given=f"shape {array.shape}",
         expected="a number or a vector",
         mend="flatten it where it comes from: a constant of shape (n, 1) added to a vector "
@@ -62,6 +63,7 @@ def check_width(u: npt.NDArray[Any], width: int, block: Any, port: int, reason: 
         raise ShapeError(
             "a wire is not as wide as the block needs it",
             where=place(block, port),
+            block=block.name,
             given=f"a signal of {count(u.shape[0], 'element')}",
             expected=f"{count(width, 'element')}, because {reason}",
             mend="an input has one row a sample, one column an element, and no column of time"

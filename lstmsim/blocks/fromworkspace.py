@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock, SampledBlock
 
-from lstmsim.base import FloatArray, InvalidValueError, ShapeError, real_array
+from lstmsim.base import FloatArray, InvalidValueError, ShapeError, sample_rows
 from lstmsim.blocks._signals import checked_clock, checked_count, label, place
 
 
@@ -99,6 +99,7 @@ class FromWorkspace(SampledBlock):
             raise InvalidValueError(
                 "the source has no more samples",
                 where=place(self),
+                block=self.name,
                 given=f"{len(values)} samples, asked for sample {k}",
                 expected="a run of no more samples than the source has",
                 mend=f"run for at most {len(values)} · Ts = {len(values) * self.T:g} s",
@@ -117,24 +118,9 @@ class FromWorkspace(SampledBlock):
             raise InvalidValueError(
                 "the source has no values",
                 where=place(self),
+                block=self.name,
                 given="no input",
                 expected="an array of shape (T, width)",
                 mend="pass u to lstmsim.simulate(diagram, u), put u into the workspace, or set "
                 "the block's values",
             )
-
-
-def sample_rows(values: npt.ArrayLike, name: str, where: str) -> FloatArray:
-    """Return samples as an array of shape (T, width), T and width at least 1."""
-    array = real_array(values, name, where)
-    if array.ndim == 1:
-        array = array.reshape(-1, 1)
-    if array.ndim != 2 or array.size == 0:
-        raise ShapeError(
-            f"{name} is not a table of samples",
-            where=where,
-            given=f"shape {array.shape}",
-            expected="shape (T, width) with at least one sample and one element",
-            mend="one row a sample, one column an element",
-        )
-    return array

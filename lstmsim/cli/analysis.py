@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +9,16 @@ import typer
 
 from lstmsim.cli.common import (
     AsJson,
+    Input,
     Model,
     Quiet,
+    Samples,
     Workspace,
-    complaints,
     console,
+    progress_display,
     read_arrays,
+    say,
+    say_json,
     use_files_for_figures,
 )
 
@@ -25,15 +26,11 @@ from lstmsim.cli.common import (
 def analyze(
     model: Model,
     workspace: Workspace = None,
-    input_file: Annotated[
-        Path | None, typer.Option("--input", "-i", help="Input u: .csv, .npy, .npz or .mat.")
-    ] = None,
+    input_file: Input = None,
     out: Annotated[
         str, typer.Option("--out", "-o", help="A new folder for the results.")
     ] = "lstmsim-analysis",
-    samples: Annotated[
-        int | None, typer.Option(help="How many samples; as many as the input has if not given.")
-    ] = None,
+    samples: Samples = None,
     input_bound: Annotated[
         float | None,
         typer.Option(help="Largest |u| that certificates are for; this input's if not given."),
@@ -44,7 +41,7 @@ def analyze(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find a model's loops, poles, fixed points, gains, exponents and certificates."""
+    """Analyze a model, and save the report."""
     from lstmsim.base import folder_written_whole
     from lstmsim.diagram import load
     from lstmsim.reports import analyze as analyze_diagram
@@ -53,7 +50,12 @@ def analyze(
     use_files_for_figures()
     arrays, u = read_arrays(workspace, input_file)
     diagram = load(model, arrays)
-    with folder_written_whole(out) as (temporary, folder), _spinner(quiet or as_json) as progress:
+    hidden = quiet or as_json
+    with folder_written_whole(out) as (temporary, folder), progress_display(hidden) as show:
+
+        def progress(what: str) -> None:
+            show(0, None, what)
+
         report = analyze_diagram(
             diagram,
             u,
@@ -66,14 +68,10 @@ def analyze(
         title = f"{Path(model).stem}: analysis"
         files = [file.name for file in write_files(report, temporary, title, progress)]
     if as_json:
-        content = json.loads(report.to_json())
-        content |= {"folder": str(folder), "files": [str(folder / name) for name in files]}
-        print(json.dumps(content, indent=2))
+        say_json(report, folder=str(folder), files=[str(folder / name) for name in files])
     elif not quiet:
         console.print(report.table)
-        console.print(f"\nSaved in {folder}:", markup=False, soft_wrap=True)
-        for name in files:
-            console.print(f"  {name}", markup=False)
+        say("\n".join([f"\nSaved in {folder}:", *(f"  {name}" for name in files)]))
 
 
 def _held(text: str) -> str | list[float]:
@@ -91,13 +89,3 @@ def _held(text: str) -> str | list[float]:
             given=repr(text),
             expected="mean, zero, or numbers separated by commas, one an input",
         ) from None
-
-
-@contextmanager
-def _spinner(hidden: bool) -> Iterator[Callable[[str], None] | None]:
-    """Say on a terminal what is being done."""
-    if hidden or not complaints.is_terminal:
-        yield None
-        return
-    with complaints.status("reading the model") as status:
-        yield lambda what: status.update(what)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lstmsim.cli.common import AsJson, Quiet, complaints, console, use_files_for_figures
+from lstmsim.cli.common import (
+    AsJson,
+    Quiet,
+    check_picture,
+    console,
+    progress_display,
+    save_picture,
+    say_saved,
+)
 
 
 def bench(
@@ -38,37 +46,33 @@ def bench(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed beside other libraries, and how the cost grows."""
+    """Measure, and print or save the report."""
     from lstmsim.base import InvalidValueError, check_target, written_whole
-    from lstmsim.plotting import PICTURE_ENDINGS, save_plot
-    from lstmsim.reports import chosen, plot_growth, run_bench
+    from lstmsim.reports import plot_growth, run_bench, settings_from_options
 
-    use_files_for_figures()
-    settings = chosen(units, seconds, peers, threads=threads, growth=growth, quick=quick)
+    settings = settings_from_options(
+        units, seconds, peers, threads=threads, growth=growth, quick=quick
+    )
     # Before the measurement, which is long.
     if out is not None:
         check_target(out, (".json", ".md"), "report")
-    if plot_file is not None:
-        check_target(plot_file, PICTURE_ENDINGS, "picture")
-        if not growth:
-            raise InvalidValueError(
-                "the figure is of the growth, which is not measured",
-                where="--plot",
-                given="--no-growth",
-                expected="one or the other",
-            )
-    with complaints.status("") as status:  # shown on terminals alone
-        report = run_bench(settings, lambda text: None if quiet else status.update(text))
+    check_picture(plot_file)
+    if plot_file is not None and not growth:
+        raise InvalidValueError(
+            "the figure is of the growth, which is not measured",
+            where="--plot",
+            given="--no-growth",
+            expected="one or the other",
+        )
+    with progress_display(quiet or as_json) as show:
+        report = run_bench(settings, lambda text: show(0, None, text))
     if out is not None:
         text = report.to_json() + "\n" if out.suffix.lower() == ".json" else report.to_markdown()
         with written_whole(out) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    if plot_file is not None:
-        save_plot(plot_growth(report.growth), plot_file)
+    save_picture(lambda: plot_growth(report.growth), plot_file)
     if as_json:
         print(report.to_json())
     elif not quiet:
-        report.print_to(console)
-        for file in (out, plot_file):
-            if file is not None:
-                console.print(f"saved {file}", markup=False, soft_wrap=True)
+        console.print(report)
+        say_saved([out, plot_file])

@@ -1,13 +1,14 @@
-"""What the commands share: their arguments, both consoles, and a progress bar."""
+"""What the commands share: their arguments, what they print, and the display of progress."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
@@ -30,6 +31,12 @@ Model = Annotated[
 Workspace = Annotated[
     Path | None, typer.Option("--workspace", "-w", help="Arrays of the model: .npz or .mat.")
 ]
+Input = Annotated[
+    Path | None, typer.Option("--input", "-i", help="Input u: .csv, .npy, .npz or .mat.")
+]
+Samples = Annotated[
+    int | None, typer.Option(help="How many samples; as many as the input has if not given.")
+]
 # Without a metavar the help page says <bool>, as if a flag took a value.
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")]
@@ -44,6 +51,24 @@ def read_arrays(workspace: Path | None, input_file: Path | None) -> tuple[dict[s
     return arrays, u
 
 
+def check_picture(file: Path | None) -> None:
+    """Refuse a file that no picture can be saved as, before what is drawn is computed."""
+    from lstmsim.base import check_target
+    from lstmsim.plotting import PICTURE_ENDINGS
+
+    if file is not None:
+        check_target(file, PICTURE_ENDINGS, "picture")
+
+
+def save_picture(draw: Callable[[], Any], file: Path | None) -> None:
+    """Draw a figure without a screen, and save it, if a file is given."""
+    if file is not None:
+        from lstmsim.plotting import save_plot
+
+        use_files_for_figures()
+        save_plot(draw(), file)
+
+
 def use_files_for_figures() -> None:
     """Have matplotlib draw without a screen."""
     import matplotlib
@@ -51,27 +76,65 @@ def use_files_for_figures() -> None:
     matplotlib.use("Agg")
 
 
+def say(text: str) -> None:
+    """Print a text as it is: brackets are no markup, and files' names are not broken."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def complain(text: str, label: str = "[bold red]error:[/bold red] ") -> None:
+    """Print a text on stderr."""
+    complaints.print(label, end="")
+    complaints.print(text, markup=False, soft_wrap=True)
+
+
+def say_json(report: Any, **more: Any) -> None:
+    """Print a report as JSON, and what else the command knows."""
+    print(json.dumps(json.loads(report.to_json()) | more, indent=2))
+
+
+def say_report(report: Any) -> None:
+    """Print a report's table and its summary."""
+    console.print(report.table)
+    say(report.summary)
+
+
+def say_saved(files: Sequence[str | Path | None]) -> None:
+    """Print where files are."""
+    for file in files:
+        if file is not None:
+            say(f"saved {file}")
+
+
+class Show(Protocol):
+    """Shows how many steps of how many are done, and a text."""
+
+    def __call__(self, done: int, total: int | None, text: str = "", /) -> None:
+        """Show it."""
+
+
 @contextmanager
-def progress_bar(
-    hidden: bool, what: str = "samples"
-) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a progress bar for runs that take longer than a second."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+def progress_display(hidden: bool, steps: str = "") -> Iterator[Show]:
+    """Show on a terminal how far a job is: a bar of its steps, or the text alone.
 
+    A bar that would be gone within a second is not shown.
+    """
     if hidden or not complaints.is_terminal:
-        yield None
+        yield lambda done, total, text="", /: None
         return
-    begun = time.monotonic()
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=complaints, transient=True)
-    task = bar.add_task("run", total=None)
+    from rich import progress as rp
 
-    def report(done: int, total: int) -> None:
-        if not bar.live.is_started and time.monotonic() - begun > 1.0:
-            bar.start()
-        bar.update(task, completed=done, total=total)
+    bar = (steps, rp.BarColumn(), rp.MofNCompleteColumn()) if steps else (rp.SpinnerColumn(),)
+    rest = (rp.TimeRemainingColumn(),) if steps else ()
+    display = rp.Progress(*bar, "{task.description}", *rest, console=complaints, transient=True)
+    task = display.add_task("", total=None)
+    shown_from = time.monotonic() + (1.0 if steps else 0.0)
+
+    def show(done: int, total: int | None, text: str = "", /) -> None:
+        if not display.live.is_started and time.monotonic() >= shown_from:
+            display.start()
+        display.update(task, completed=done, total=total, description=text)
 
     try:
-        yield report
+        yield show
     finally:
-        bar.stop()
+        display.stop()

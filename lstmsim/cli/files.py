@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lstmsim.cli.common import AsJson, Quiet, console, use_files_for_figures
+from lstmsim.cli.common import (
+    AsJson,
+    Quiet,
+    check_picture,
+    save_picture,
+    say_json,
+    say_report,
+    say_saved,
+)
 from lstmsim.diagram import ATOL, RTOL
 
 
@@ -19,7 +27,7 @@ def check(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two trace files signal by signal; exit 1 on a miss."""
+    """Compare two files; a miss is the exit status 1."""
     from lstmsim.diagram import load_traces
     from lstmsim.engine import check as check_traces
 
@@ -27,10 +35,9 @@ def check(
         load_traces(traces_file), load_traces(expected_file), atol=atol, rtol=rtol
     )
     if as_json:
-        print(report.to_json())
+        say_json(report)
     elif not quiet:
-        console.print(report.table)
-        console.print(report.summary, markup=False, soft_wrap=True)
+        say_report(report)
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -50,20 +57,24 @@ def plot(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Plot the signals of a trace file."""
+    """Plot a file, or its difference to another."""
     from lstmsim.diagram import load_traces
     from lstmsim.plotting import plot as plot_traces
-    from lstmsim.plotting import plot_difference, save_plot
+    from lstmsim.plotting import plot_difference
 
-    use_files_for_figures()
-    traces = load_traces(traces_file)
-    names = None if signals is None else [name.strip() for name in signals.split(",")]
-    if against is None:
-        figure = plot_traces(traces, names)
-    else:
-        figure = plot_difference(traces, load_traces(against), names)
     ending = ".png" if against is None else "-difference.png"
     target = traces_file.with_name(traces_file.stem + ending) if out is None else out
-    save_plot(figure, target)
+    check_picture(target)
+    traces = load_traces(traces_file)
+    names = None if signals is None else [name.strip() for name in signals.split(",")]
+    expected = None if against is None else load_traces(against)
+    save_picture(
+        lambda: (
+            plot_traces(traces, names)
+            if expected is None
+            else plot_difference(traces, expected, names)
+        ),
+        target,
+    )
     if not quiet:
-        console.print(f"saved {target}", markup=False, soft_wrap=True)
+        say_saved([target])

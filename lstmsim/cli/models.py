@@ -12,23 +12,27 @@ from lstmsim.cli.common import (
     Model,
     Quiet,
     Workspace,
+    check_picture,
     console,
     read_arrays,
-    use_files_for_figures,
+    save_picture,
+    say,
+    say_json,
+    say_saved,
 )
 
 
 def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> None:
-    """Show a model's blocks, sizes, parameters and sample time."""
+    """Show what a model consists of."""
     from lstmsim.diagram import load_workspace, summarize
 
     arrays = None if workspace is None else load_workspace(workspace)
     summary = summarize(model, arrays)
     if as_json:
-        print(summary.to_json())
+        say_json(summary)
     else:
         console.print(summary.table)
-        console.print(summary.text, markup=False)
+        console.print(summary.summary, markup=False)
 
 
 def loops(
@@ -41,33 +45,30 @@ def loops(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a model's feedback loops, by the delays that they pass."""
-    from lstmsim.base import check_target
+    """List a model's loops, and draw them."""
     from lstmsim.diagram import load, load_workspace, wire_graph, wires
     from lstmsim.dynamics import loops_of_wires
-    from lstmsim.plotting import PICTURE_ENDINGS, draw, save_plot
 
-    if plot_file is not None:
-        check_target(plot_file, PICTURE_ENDINGS, "picture")
+    check_picture(plot_file)
     graph = (
         wires(model) if workspace is None else wire_graph(load(model, load_workspace(workspace)))
     )
     report = loops_of_wires(graph, limit)
     if plot_file is not None:
-        use_files_for_figures()
-        save_plot(draw(graph, report.groups), plot_file)
+        from lstmsim.plotting import draw
+
+        save_picture(lambda: draw(graph, report.groups), plot_file)
     if as_json:
-        print(report.to_json())
+        say_json(report)
     elif not quiet:
         if report.groups:
             console.print(report.table)
-        console.print(report.summary, markup=False, soft_wrap=True)
-        if plot_file is not None:
-            console.print(f"saved {plot_file}", markup=False, soft_wrap=True)
+        say(report.summary)
+        say_saved([plot_file])
 
 
 def edit(model: Model) -> None:
-    """Open a model in the block diagram editor (bdedit)."""
+    """Start the editor, and wait for it."""
     from lstmsim.cli.editor import edit as edit_model
 
     raise typer.Exit(edit_model(model))
@@ -86,7 +87,7 @@ def compile_model(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compile a model: write it as C, or print its kernels and schedule."""
+    """Write a model as C, or print its kernels and schedule."""
     from lstmsim.base import InvalidValueError
     from lstmsim.diagram import load
     from lstmsim.engine import compile as compile_diagram
@@ -103,6 +104,4 @@ def compile_model(
     target = Path(Path(model).stem + ".c") if out is None else out
     compiled.to_c(target, u)
     if not quiet:
-        console.print(
-            f"saved {target} and {target.with_suffix('.h')}", markup=False, soft_wrap=True
-        )
+        say_saved([f"{target} and {target.with_suffix('.h')}"])

@@ -9,87 +9,85 @@ from typing import Annotated, Any
 
 import typer
 
-from lstmsim.base import count
 from lstmsim.cli.common import (
     AsJson,
+    Input,
     Model,
     Quiet,
+    Samples,
     Workspace,
+    check_picture,
     console,
-    progress_bar,
+    progress_display,
     read_arrays,
+    save_picture,
+    say,
+    say_report,
+    say_saved,
     use_files_for_figures,
 )
-from lstmsim.diagram import signal_names
 
 
 def demo(
-    out: Annotated[str, typer.Option(help="Folder for the results.")] = "lstmsim-demo",
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder for the results.")] = (
+        "lstmsim-demo"
+    ),
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the published layer as a block diagram, and check every signal."""
+    """Run and check the published layer, and save what comes of it."""
     from lstmsim.base import new_folder
     from lstmsim.reports import run_demo, save_demo
 
     use_files_for_figures()
     folder = new_folder(out)
-    with progress_bar(quiet or as_json) as progress:
+    with progress_display(quiet or as_json, "samples") as progress:
         result = run_demo(progress)
     files = save_demo(result, folder)
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "ok": result.ok,
-                    "published": result.published,
-                    "y": result.traces.y[:5].values.T.tolist(),
-                    "check": json.loads(result.report.to_json()),
-                    "folder": str(folder),
-                    "files": [str(file) for file in files],
-                },
-                indent=2,
-            )
-        )
+        content = {
+            "ok": result.ok,
+            "published": result.published,
+            "y": result.traces.y[:5].values.T.tolist(),
+            "check": json.loads(result.report.to_json()),
+            "folder": str(folder),
+            "files": [str(file) for file in files],
+        }
+        print(json.dumps(content, indent=2))
     elif not quiet:
         samples, inputs = result.traces.u.shape
-        console.print(
+        say(
             f"Published layer: {result.traces.h.shape[1]} units, {inputs} inputs, "
             f"{result.traces.y.shape[1]} outputs, {samples} samples, run in bdsim.\n"
             "First five samples of the outputs:"
         )
         for row in result.traces.y[:5].values.T:
             print(" ".join(f"{value:.4f}" for value in row))
-        agrees = "as published" if result.published else "NOT as published"
-        console.print(f"These are {agrees}.\n")
-        console.print(result.report.table)
-        console.print(result.report.summary, markup=False, soft_wrap=True)
-        console.print(f"\nSaved in {folder}:", markup=False)
-        for file in files:
-            console.print(f"  {file.name}", markup=False)
-        console.print(
-            f"\nNext: {sys.argv[0]} run lstm_layer --workspace {folder / 'workspace.npz'} --check",
-            markup=False,
-            soft_wrap=True,
-        )
+        say(f"These are {'as published' if result.published else 'NOT as published'}.\n")
+        say_report(result.report)
+        say("\n".join([f"\nSaved in {folder}:", *(f"  {file.name}" for file in files)]))
+        workspace = folder / "workspace.npz"
+        say(f"\nNext: {_called_as()} run lstm_layer --workspace {workspace} --check")
     raise typer.Exit(0 if result.ok else 1)
+
+
+def _called_as() -> str:
+    """Return the words that the command line was called with, to be typed again."""
+    called = Path(sys.argv[0])
+    return f"{sys.executable} -m lstmsim" if called.name == "__main__.py" else str(called)
 
 
 def run(
     model: Model,
     workspace: Workspace = None,
-    input_file: Annotated[
-        Path | None, typer.Option("--input", "-i", help="Input u: .csv, .npy, .npz or .mat.")
-    ] = None,
+    input_file: Input = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Save the traces: .nc or .csv.")
     ] = None,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", help="Save a figure: .png, .svg, .pdf ….")
     ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="How many samples; as many as the input has if not given.")
-    ] = None,
+    samples: Samples = None,
     engine: Annotated[
         str, typer.Option(help="What runs it: bdsim, numba (compiled) or numpy.")
     ] = "bdsim",
@@ -103,7 +101,7 @@ def run(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a model over a workspace."""
+    """Run a model; a miss of the check is the exit status 1."""
     from lstmsim.base import check_target
     from lstmsim.diagram import (
         TRACE_ENDINGS,
@@ -114,21 +112,19 @@ def run(
         save_traces,
     )
     from lstmsim.engine import check, simulate
-    from lstmsim.plotting import PICTURE_ENDINGS, plot, save_plot
+    from lstmsim.plotting import plot
 
-    use_files_for_figures()
     # Before the run, which may be long.
     if out is not None:
         check_target(out, TRACE_ENDINGS, "trace")
-    if plot_file is not None:
-        check_target(plot_file, PICTURE_ENDINGS, "picture")
+    check_picture(plot_file)
     arrays, u = read_arrays(workspace, input_file)
     diagram = load(model, arrays)
     network = None
     if check_it:
         network = network_from_workspace(arrays)
         check_diagram_is_network(diagram, network)
-    with progress_bar(quiet or as_json) as progress:
+    with progress_display(quiet or as_json, "samples") as progress:
         traces = simulate(
             diagram, u, samples=samples, engine=engine, dtype=dtype, progress=progress
         )
@@ -138,40 +134,48 @@ def run(
         report = check(traces, expected, diagram=diagram)
     if out is not None:
         save_traces(traces, out)
-    if plot_file is not None:
-        save_plot(plot(traces), plot_file)
+    save_picture(lambda: plot(traces), plot_file)
     saved = [str(file) for file in (out, plot_file) if file is not None]
     if as_json:
-        summary: dict[str, Any] = {
-            "samples": traces.sizes["time"],
-            "Ts": float(traces.attrs["Ts"]),
-            "signals": {name: traces[name].shape[1] for name in signal_names(traces)},
-            "files": saved,
-        }
-        if "y" in traces:
-            summary["y"] = traces.y.values.tolist()
-        if report is not None:
-            summary["check"] = json.loads(report.to_json())
-        print(json.dumps(summary, indent=2))
+        print(json.dumps(_content(traces, report, saved), indent=2))
     elif not quiet:
-        console.print(
-            f"{Path(model).name}: {count(traces.sizes['time'], 'sample')} of "
-            f"{float(traces.attrs['Ts']):g} s, {count(len(signal_names(traces)), 'signal')}",
-            markup=False,
-        )
-        if "y" in traces:
-            _print_output(traces)
+        _print_run(Path(model).name, traces)
         if report is not None:
-            console.print(report.table)
-            console.print(report.summary, markup=False, soft_wrap=True)
-        for file in saved:
-            console.print(f"saved {file}", markup=False, soft_wrap=True)
+            say_report(report)
+        say_saved(saved)
     raise typer.Exit(0 if report is None or report.ok else 1)
 
 
-def _print_output(traces: Any) -> None:
+def _content(traces: Any, report: Any, saved: list[str]) -> dict[str, Any]:
+    """Return what the JSON of a run has."""
+    from lstmsim.diagram import signal_names
+
+    content: dict[str, Any] = {
+        "samples": traces.sizes["time"],
+        "Ts": float(traces.attrs["Ts"]),
+        "signals": {name: traces[name].shape[1] for name in signal_names(traces)},
+        "files": saved,
+    }
+    if "y" in traces:
+        content["y"] = traces.y.values.tolist()
+    if report is not None:
+        content["check"] = json.loads(report.to_json())
+    return content
+
+
+def _print_run(name: str, traces: Any) -> None:
+    """Print how long a run was, and the first of its output."""
+    from lstmsim.base import count
+    from lstmsim.diagram import signal_names
+
+    say(
+        f"{name}: {count(traces.sizes['time'], 'sample')} of "
+        f"{float(traces.attrs['Ts']):g} s, {count(len(signal_names(traces)), 'signal')}"
+    )
+    if "y" not in traces:
+        return
     shown = min(5, traces.sizes["time"])
-    console.print(f"first {shown} samples of the output:" if shown > 1 else "the output:")
+    say(f"first {shown} samples of the output:" if shown > 1 else "the output:")
     for row in traces.y[:shown].values.T[:10]:
         print("  " + " ".join(f"{value:.4f}" for value in row))
     if traces.y.shape[1] > 10:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lstmsim.cli.common import AsJson, Quiet, console, progress_bar, use_files_for_figures
+from lstmsim.cli.common import (
+    AsJson,
+    Quiet,
+    progress_display,
+    say,
+    say_json,
+    say_report,
+    use_files_for_figures,
+)
 
 
 def study(
@@ -21,25 +28,18 @@ def study(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compute every step of the published example again; exit 1 if a figure does not agree."""
+    """Compute the example, and save the report."""
     from lstmsim.base import new_folder
     from lstmsim.reports import FULL, QUICK, run_study, save_study
 
     use_files_for_figures()
     folder = new_folder(out)
-    with progress_bar(quiet or as_json, "steps") as progress:
+    with progress_display(quiet or as_json, "steps") as progress:
         result = run_study(QUICK if quick else FULL, progress)
     files = save_study(result, folder)
     if as_json:
-        found: dict[str, Any] = json.loads(result.to_json())
-        names = {"folder": str(folder), "files": [str(file) for file in files]}
-        print(json.dumps(found | names, indent=2))
+        say_json(result, folder=str(folder), files=[str(file) for file in files])
     elif not quiet:
-        console.print(result.table)
-        console.print(result.summary, markup=False, soft_wrap=True)
-        console.print(
-            f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}",
-            markup=False,
-            soft_wrap=True,
-        )
+        say_report(result)
+        say(f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}")
     raise typer.Exit(0 if result.ok else 1)

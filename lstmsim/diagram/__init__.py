@@ -2,7 +2,7 @@
 
 `host` is the only caller of bdsim's runtime; `wiring` turns definitions into blocks; `models`
 reads and writes model files and workspaces.
-What a run is given is checked in `binding`, and what it returns is labelled in `traces`.
+What a run is given is checked in `inputs`, and what it returns is labelled in `traces`.
 """
 
 import lazy_loader

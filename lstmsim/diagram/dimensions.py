@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import networkx as nx
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.blocks import ToWorkspace, kind_of
@@ -29,13 +30,8 @@ def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str,
     `unit` if a hidden or cell state (h, c) is among them, with the layer's prefix if it has
     one; `input` if u is, `output` if y is, else after the first of the signals.
     """
-    group = {name: name for name in widths}
-
-    def find(name: str) -> str:
-        while group[name] != name:
-            name = group[name]
-        return name
-
+    meeting = nx.Graph()
+    meeting.add_nodes_from(widths)
     for block in bd.blocklist:
         if not kind_of(block).elementwise(block):
             continue
@@ -43,13 +39,11 @@ def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str,
         for plug in block.inports:
             into = signal_name(plug.block, plug.port)
             if widths[into] == widths[out]:
-                group[find(into)] = find(out)
-
-    members: dict[str, list[str]] = {}
-    for name in widths:
-        members.setdefault(find(name), []).append(name)
+                meeting.add_edge(into, out)
+    position = {name: k for k, name in enumerate(widths)}
     dimensions: dict[str, str] = {}
-    for names in members.values():
+    for group in nx.connected_components(meeting):
+        names = sorted(group, key=position.__getitem__)
         states = [name for name in names if name.rpartition(".")[2] in ("h", "c")]
         known = [name for name in names if name in ("u", "y")]
         if states or known:

@@ -152,6 +152,7 @@ def _translated() -> Iterator[None]:
         raise DiagramError(
             "a block cannot compute its output",
             where=place(failure.block),
+            block=failure.block.name,
             given=f"inputs of shapes {', '.join(shapes) or '(none)'}; {failure.cause}",
             mend="look at the widths of the signals that meet in this block",
         ) from failure.cause
@@ -175,6 +176,7 @@ def check_names(bd: BlockDiagram) -> None:
             raise DiagramError(
                 "a block's name cannot be the name of a signal",
                 where=place(block),
+                block=block.name,
                 given=repr(name),
                 expected="a name of printable characters without a slash",
                 mend="rename the block: trace files keep a signal under its block's name",
@@ -185,6 +187,7 @@ def check_names(bd: BlockDiagram) -> None:
                 raise DiagramError(
                     "two things would have the same name in the traces",
                     where=place(block),
+                    block=block.name,
                     given=f"{signal!r}, which is also {seen[signal]}",
                     expected="names that differ",
                     mend="rename the block",
@@ -362,6 +365,7 @@ def _evaluate(bd: BlockDiagram) -> None:
                     raise ShapeError(
                         "a wire is not as wide as the block needs it",
                         where=place(block, 0),
+                        block=block.name,
                         given=f"a signal of {count(stored, 'element')}",
                         expected=f"{count(block.ndstates, 'element')}, as its initial state has",
                         mend="give the block an initial state of the signal's width",
@@ -374,6 +378,7 @@ def _width(block: Block, port: int) -> int:
         raise DiagramError(
             "a wire carries something else than a number or a vector",
             where=f"{place(block)}, output port {port}",
+            block=block.name,
             given=f"shape {value.shape}, dtype {value.dtype}; the inputs have shapes "
             f"{', '.join(str(np.shape(u)) for u in block.inport_values) or '(none)'}",
             expected="a number or a vector of real numbers",
@@ -445,6 +450,7 @@ def _check_ports(bd: BlockDiagram) -> None:
                 raise DiagramError(
                     "an input port is not connected",
                     where=place(block, port),
+                    block=block.name,
                     given="no wire",
                     expected="one wire",
                     mend="connect a block's output to it",
@@ -453,6 +459,7 @@ def _check_ports(bd: BlockDiagram) -> None:
                 raise DiagramError(
                     "an input port has more than one wire",
                     where=place(block, port),
+                    block=block.name,
                     given=f"wires from {', '.join(map(repr, driving))}",
                     expected="one wire",
                     mend="remove all but one, or add the signals with a SUM",

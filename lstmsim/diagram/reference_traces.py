@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from lstmsim.base import InvalidTypeError, NonFiniteSignalError, precision, real_array
-from lstmsim.blocks import sample_rows
-from lstmsim.diagram import binding
+from lstmsim.base import InvalidTypeError, NonFiniteSignalError, precision
 from lstmsim.diagram.dimensions import network_dimension
+from lstmsim.diagram.inputs import Interface, Source, sequences
 from lstmsim.diagram.traces import dataset
 from lstmsim.networks import Network, network_signals
 
@@ -44,12 +43,11 @@ def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float6
             "reference needs a network", given=type(network).__name__, expected="Network"
         )
     run_dtype = precision(dtype)
-    array = real_array(u, "u", "the input of the network")
-    array = array if array.ndim == 3 else sample_rows(array, "u", "the input of the network")
-    if array.size == 0 or array.shape[-1] != network.n_inputs:
-        raise binding.wrong_input(array, network.n_inputs, "the network")
+    interface = Interface({"u": Source("the network", network.n_inputs)}, {}, network.Ts)
+    given = sequences(interface, u, dtype=run_dtype)
+    array = np.stack([own["u"] for own in given.inputs])
     with np.errstate(all="ignore"):
-        signals = network_signals(network, array, run_dtype)
+        signals = network_signals(network, array if given.batched else array[0], run_dtype)
     for name, values in signals.items():
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
@@ -57,11 +55,10 @@ def reference(network: Network, u: npt.ArrayLike, dtype: npt.DTypeLike = "float6
             at = f"signal {name!r} of the reference"
             raise NonFiniteSignalError.at(at, sample, values[..., sample, :])
     finals = {}
-    for layer in network.recurrent:
-        prefix = f"{layer.name}." if len(network.recurrent) > 1 else ""
-        for state in "ch":
+    for layer, prefix in zip(network.layers, network.prefixes, strict=True):
+        for state in layer.initial_states.values():
             finals[f"{prefix}{state}_prev"] = signals[f"{prefix}{state}"][..., -1, :]
     dimensions = {name: network_dimension(name) for name in signals}
     if network.head is None:
-        dimensions["y"] = dimensions[f"{prefix}h"]
+        dimensions["y"] = dimensions[f"{network.prefixes[-1]}h"]
     return dataset(signals, dimensions, finals=finals, Ts=network.Ts, engine="reference")

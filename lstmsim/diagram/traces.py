@@ -6,14 +6,16 @@ Traces are an `xarray.Dataset` with one variable a signal, of shape (time, width
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from lstmsim._version import __version__
 from lstmsim.base import InvalidTypeError, InvalidValueError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: Single-precision tolerance: |a − b| ≤ ATOL + RTOL·|b|.
 ATOL = 1e-6
@@ -46,6 +48,8 @@ def dataset(
     engine : str
         What computed them.
     """
+    import xarray as xr
+
     any_signal = next(iter(signals.values()))
     batch = ("batch",) if any_signal.ndim == 3 else ()
     samples = any_signal.shape[-2]
@@ -76,6 +80,8 @@ def signal_names(traces: xr.Dataset) -> list[str]:
 
 def check_is_traces(traces: Any, name: str = "traces") -> xr.Dataset:
     """Return traces, or refuse what is none."""
+    import xarray as xr
+
     if isinstance(traces, xr.Dataset) and traces.sizes.get("time", 0) > 0:
         return traces
     raise InvalidTypeError(

@@ -15,6 +15,5 @@ from .linearization.fixedreport import FixedPoints as FixedPoints
 from .linearization.linearized import linearize as linearize
 from .linearization.linearized import linearized as linearized
 from .linearization.points import Sample as Sample
-from .linearization.points import input_sample as input_sample
 from .linearization.step import Step as Step
 from .linearization.step import step_of as step_of

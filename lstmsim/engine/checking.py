@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
-from lstmsim.base import InvalidValueError, as_json, as_text
+from lstmsim.base import InvalidValueError, Report, Row, TableData, numbers, words
 from lstmsim.diagram import ATOL, RTOL, check_is_traces, select, signal_names
 
 if TYPE_CHECKING:
@@ -62,7 +59,7 @@ class SignalCheck:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Report):
     """The result of `check`; ``str(report)`` is a table that a person reads.
 
     Parameters
@@ -93,6 +90,7 @@ class CheckReport:
     one_step_ok: bool | None = None
     growth: float | None = None
     title: str = field(default="traces against expected", compare=False)
+    width = 80
 
     @property
     def summary(self) -> str:
@@ -138,38 +136,28 @@ class CheckReport:
         return "\n".join(lines)
 
     @property
-    def table(self) -> Table:
-        """The signals as a Rich table.
+    def tables(self) -> tuple[TableData, ...]:
+        """The signals.
 
         The largest absolute and relative difference, the largest one in units of the last
         place of single precision, the norm of the difference, and where the first miss is.
         """
-        table = Table(
-            title=self.title,
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            padding=(0, 1, 0, 0),
-        )
-        table.add_column("signal", no_wrap=True)
-        for heading in ("|a − b|", "relative", "ulp", "norm"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("result", no_wrap=True)
+        rows = []
         for s in self.signals:
             place = "" if s.sample is None else f" sample {s.sample} [{s.element}]"
-            numbers = [f"{s.max_abs:.2e}", f"{s.max_rel:.2e}", _ulp(s.max_ulp), f"{s.norm:.4e}"]
-            table.add_row(
-                escape(s.name),
-                *(numbers if not s.problem else [""] * 4),
-                "ok" if s.ok else escape(f"MISS{place}{' ' if s.problem else ''}{s.problem}"),
-                style=None if s.ok else "bold red",
-            )
+            figures = (f"{s.max_abs:.2e}", f"{s.max_rel:.2e}", _ulp(s.max_ulp), f"{s.norm:.4e}")
+            result = "ok" if s.ok else f"MISS{place}{' ' if s.problem else ''}{s.problem}"
+            cells = (s.name, *(("",) * 4 if s.problem else figures), result)
+            rows.append(Row(cells, "" if s.ok else "bad"))
         for name in (*self.missing, *self.unexpected):
             side = "traces" if name in self.missing else "expected side"
-            row = [escape(name), "", "", "", "", f"MISS not in the {side}"]
-            table.add_row(*row, style="bold red")
-        return table
+            rows.append(Row((name, "", "", "", "", f"MISS not in the {side}"), "bad"))
+        columns = (
+            *words("signal"),
+            *numbers("|a − b|", "relative", "ulp", "norm"),
+            *words("result"),
+        )
+        return (TableData(columns, tuple(rows), self.title),)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -177,12 +165,10 @@ class CheckReport:
     def __repr__(self) -> str:
         return f"<CheckReport: {self.summary}>"
 
-    def __str__(self) -> str:
-        return as_text(self.table, self.summary, width=80)
-
-    def to_json(self) -> str:
-        """Return the report as JSON; NaN and infinity as null."""
-        return as_json(asdict(self) | {"summary": self.summary})
+    @property
+    def content(self) -> dict[str, Any]:
+        """All numbers."""
+        return asdict(self) | {"summary": self.summary}
 
 
 def _ulp(value: float) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -18,29 +17,37 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim.base import (
     DiagramError,
     InvalidValueError,
-    NonFiniteSignalError,
-    ShapeError,
     precision,
     real_array,
     seems_finite,
     written_whole,
 )
-from lstmsim.blocks import place
-from lstmsim.diagram import binding, dataset, diagram_dimensions, output_alias, select, signal_ports
+from lstmsim.diagram import (
+    Interface,
+    Sequences,
+    State,
+    interface_of,
+    one_sample,
+    select,
+    sequences,
+    start,
+    states,
+)
 from lstmsim.engine import c
-from lstmsim.engine.arguments import Sequences, sequences, states
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
-from lstmsim.engine.graph import Graph, lower, parameters
-from lstmsim.engine.kernels import cache as lanes
-from lstmsim.engine.kernels.packing import Store
-from lstmsim.engine.kernels.plan import LoopPlan
+from lstmsim.engine.gradients import SequenceLoss, differentiate, total
+from lstmsim.engine.graph import Graph, lower
+from lstmsim.engine.kernels import cache
+from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.kernels.stepper import Stepper
-from lstmsim.engine.losses import Loss, check_loss, given_loss, mean_square
+from lstmsim.engine.labels import Labels
+from lstmsim.engine.losses import GivenDerivatives, Loss, MeanSquare, check_loss, given_loss
 from lstmsim.engine.schedule import Schedule, make_schedule
+from lstmsim.engine.store import Store
+from lstmsim.engine.threads import map_threads
 from lstmsim.engine.watch import Watch
 
 Array = npt.NDArray[Any]
-State = binding.State
 Input = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 ENGINES = ("numba", "numpy")
@@ -97,6 +104,33 @@ def compile(
     return Compiled(diagram, graph, make_schedule(graph), run_dtype, engine)
 
 
+class _FastPath(NamedTuple):
+    """The inputs that kernels take as they are.
+
+    A run of a small layer takes a few microseconds, and checking its input in words takes ten
+    times that.  One product tells whether all is well; other inputs, and inputs whose result is
+    not finite, take the checked path, which raises the error.
+    """
+
+    kernels: Kernels
+    source: str
+    shape: tuple[int]
+    square_limit: float
+
+    def takes(self, u: Any) -> TypeGuard[Array]:
+        return (
+            type(u) is np.ndarray
+            and u.ndim == 2
+            and u.dtype.kind == "f"
+            and u.shape[1:] == self.shape
+            and u.shape[0] > 0
+            and float(np.vdot(u, u)) < self.square_limit
+        )
+
+    def takes_sample(self, u: Any) -> TypeGuard[Array]:
+        return type(u) is np.ndarray and u.shape == self.shape and u.dtype.kind == "f"
+
+
 class Compiled:
     """A compiled diagram, as `lstmsim.compile` returns it.
 
@@ -125,30 +159,38 @@ class Compiled:
     ) -> None:
         self.diagram, self.graph, self.schedule = diagram, graph, schedule
         self.dtype, self.engine = dtype, engine
-        self._form = form or ("vector" if lanes.vectors_available() else "scalar")
-        self._store = Store(parameters(diagram.blocklist), dtype)
-        self._watch = Watch(diagram, graph)
+        self._form = form or ("vector" if cache.vectors_available() else "scalar")
+        self._store = Store(graph.parameters, dtype)
+        self._watch = Watch(diagram, graph, self._store)
         self._engine = self.engine_on(self._store)
-        self._labels: tuple[Any, xr.Dataset] | None = None
-        # The name and width of the only source, where kernels take an array as it is.
-        plain = engine == "numba" and len(graph.sources) == 1 and graph.outputs
-        self._plain_input, self._plain_width = next(iter(graph.sources.items()), ("", 0))
-        if not plain:
-            self._plain_width = -1
-        self._plain_sample = (self._plain_width,)
+        self._labels = Labels(diagram, graph, schedule, dtype, engine)
+        self._fast_path = self._find_fast_path()
+
+    def _find_fast_path(self) -> _FastPath | None:
+        if not isinstance(self._engine, Kernels):
+            return None
+        if len(self.graph.sources) != 1 or not self.graph.outputs:
+            return None
+        ((source, width),) = self.graph.sources.items()
         # A sum of squares below it has no NaN, and nothing that is too large for the precision.
-        self._most = float(np.finfo(dtype).max) ** (2 if dtype == np.float32 else 1)
+        limit = float(np.finfo(self.dtype).max) ** (2 if self.dtype == np.float32 else 1)
+        return _FastPath(self._engine, source, (width,), limit)
 
     def own_store(self) -> Store:
         """Return the parameters as they are now, in a store that the diagram does not change."""
-        self._watch.refresh(self._store)
+        self._watch.refresh()
         return Store(self._store.arrays, self.dtype)
 
     def engine_on(self, store: Store) -> Engine:
         """Return the engine, running on the parameters of a store."""
         if self.engine == "numba":
-            return Kernels(self.graph, self.schedule, store, self._form)
+            return Kernels(self._program, store)
         return Interpreter(self.graph, self.schedule, store)
+
+    @cached_property
+    def _program(self) -> Program:
+        """The kernels: rendered once, whatever stores of parameters they run on."""
+        return Program(self.graph, self.schedule, self.dtype, self._form)
 
     @cached_property
     def _stepper(self) -> Stepper:
@@ -157,13 +199,11 @@ class Compiled:
     @property
     def source(self) -> str:
         """The text of the generated kernels, forward and backward, loop by loop."""
-        if not isinstance(self._engine, Kernels):
+        if self.engine != "numba":
             return "# the NumPy engine interprets the schedule: there are no kernels\n"
-        texts = []
-        for plan in self._engine.program.plans:
-            if isinstance(plan, LoopPlan):
-                texts.extend([plan.forward["all"].text, plan.adjoint.text])
-        return "\n".join(texts) or "# no loop: all is computed for all samples at once\n"
+        return (
+            "\n".join(self._program.texts) or "# no loop: all is computed for all samples at once\n"
+        )
 
     def to_c(self, path: str | os.PathLike[str], test: npt.ArrayLike | None = None) -> None:
         """Write the diagram as one C99 file, and a header beside it.
@@ -191,7 +231,7 @@ class Compiled:
         if test is not None:
             (inputs,) = self._sequences(test).inputs
             vector = (np.concatenate(list(inputs.values()), axis=-1), self.forward(test))
-        self._watch.refresh(self._store)
+        self._watch.refresh()
         arrays = self._store.arrays
         texts = c.export(Path(path), self.graph, self.schedule, arrays, self.dtype, vector)
         for file, text in texts.items():
@@ -236,36 +276,20 @@ class Compiled:
         """
         given = self._sequences(u, samples)
         begin = self._states(state, given)
-        drivers = self._drivers
+        drivers = self._labels.drivers
         kept = select(drivers, signals)
-        found, finals = self._signals(given, begin, self._widths)
-        self._check_finite(found)
+        found, finals = self._signals(given, begin, self._labels.widths)
+        self._labels.check_finite(found)
         values = {name: found[drivers[name]] for name in kept}
-        return self._traces(values, finals, binding.start(state, self.graph.Ts))
+        return self._labels.traces(values, finals, start(state, self.graph.Ts))
 
-    def _traces(
-        self, signals: dict[str, Array], finals: dict[str, Array], start: int
-    ) -> xr.Dataset:
-        """Label signals; what is alike in the traces of the last run is copied from them."""
-        shape = next(iter(signals.values())).shape[:-1]
-        key = (tuple(signals), shape, start)
-        if self._labels is None or self._labels[0] != key:
-            # The labels alone: an array of one zero is as good as all samples.
-            empty = {n: np.broadcast_to(v[:0].sum(), v.shape) for n, v in signals.items()}
-            none = {n: np.broadcast_to(v[:0].sum(), v.shape) for n, v in finals.items()}
-            labels = dataset(
-                {name: values.astype(self.dtype, copy=False) for name, values in empty.items()},
-                self._dimensions,
-                finals=none,
-                start=start,
-                Ts=self.graph.Ts,
-                engine=self.engine,
-            )
-            self._labels = (key, labels)
-        named = {f"{name}_final": values for name, values in finals.items()}
-        return self._labels[1].copy(data=signals | named)
-
-    def forward(self, u: npt.ArrayLike | None = None, *, state: State | None = None) -> Array:
+    def forward(
+        self,
+        u: Input | None = None,
+        *,
+        state: State | None = None,
+        samples: int | None = None,
+    ) -> Array:
         """Return the outputs alone, as a plain array.
 
         Parameters
@@ -274,6 +298,8 @@ class Compiled:
             The input, or a batch of them.
         state : Dataset or mapping, optional
             Where to begin, as for `run`.
+        samples : int, optional
+            How many samples to run, as for `run`.
 
         Returns
         -------
@@ -285,46 +311,29 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError, NonFiniteSignalError
             As `run`.
         """
-        if state is None and self._is_plain(u):
-            engine = self._engine
-            assert isinstance(engine, Kernels)
-            if not self._watch.unchanged():
-                self._watch.refresh(self._store)
-            y = engine.outputs({self._plain_input: u}, len(u))
+        fast = self._fast_path
+        if state is None and samples is None and fast is not None and fast.takes(u):
+            self._watch.refresh()
+            y = fast.kernels.outputs({fast.source: u}, len(u))
             if seems_finite(y):
                 return y
         self._check_outputs()
-        given = self._sequences(u)
+        given = self._sequences(u, samples)
         found, _ = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(found, self.graph)
         if not np.isfinite(y).all():
-            self.run(u, state=state)  # names the block and the sample
+            self.run(u, state=state, samples=samples)  # names the block and the sample
         return y
 
-    def _is_plain(self, u: Any) -> TypeGuard[Array]:
-        """Whether kernels take an input as it is.
-
-        What there is to say of another, or of one that makes a result that is not finite, the
-        long way says.
-        """
-        return (
-            type(u) is np.ndarray
-            and u.ndim == 2
-            and u.dtype.kind == "f"
-            and u.shape[1] == self._plain_width
-            and u.shape[0] > 0
-            and float(np.vdot(u, u)) < self._most
-        )
-
     def step(
-        self, u: npt.ArrayLike, state: Mapping[str, npt.ArrayLike] | None = None
+        self, u: Input | None = None, state: Mapping[str, npt.ArrayLike] | None = None
     ) -> tuple[Array, dict[str, Array]]:
         """Compute one sample.
 
         Parameters
         ----------
-        u : array_like of shape (Ni,)
-            The input's sample.
+        u : array_like of shape (Ni,), or mapping of such, optional
+            The input's sample; by source name if there are several sources.
         state : mapping, optional
             What the delays put out, by block name; their initial values if not given.
 
@@ -340,32 +349,20 @@ class Compiled:
         InvalidTypeError, InvalidValueError, ShapeError
             As `run`.
         """
-        if (
-            state is not None
-            and type(u) is np.ndarray
-            and u.shape == self._plain_sample
-            and u.dtype.kind == "f"
-        ):
-            if not self._watch.unchanged():
-                self._watch.refresh(self._store)
+        fast = self._fast_path
+        if state is not None and fast is not None and fast.takes_sample(u):
+            self._watch.refresh()
             found = self._stepper(u, state)
             if found is not None:
                 return found
         self._check_outputs()
-        sample = np.asarray(u)
-        if sample.ndim != 1:
-            raise ShapeError(
-                "one sample is a vector",
-                where="step",
-                given=f"u of shape {sample.shape}",
-                expected="shape (Ni,)",
-                mend="run or forward take many samples at once",
-            )
-        given = self._sequences(sample[None, :])
+        sample = one_sample(self._interface(), u, fill=False)
+        inputs = {name: value[None, :] for name, value in sample.items()}
+        given = self._sequences(inputs, 1)
         signals, finals = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(signals, self.graph)[0]
         if not all(np.isfinite(values).all() for values in (y, *finals.values())):
-            self.run(sample[None, :], state=state)
+            self.run(inputs, state=state, samples=1)
         return y, finals
 
     # ---------------------------------------------------------------------------------------
@@ -373,11 +370,12 @@ class Compiled:
 
     def loss_and_gradient(
         self,
-        u: npt.ArrayLike,
+        u: Input | None = None,
         target: npt.ArrayLike | None = None,
         *,
         loss: Loss = "mse",
         state: State | None = None,
+        samples: int | None = None,
         wrt_input: bool = False,
         recompute: bool | None = None,
     ) -> tuple[float, dict[str, Any]]:
@@ -385,7 +383,7 @@ class Compiled:
 
         Parameters
         ----------
-        u : array_like of shape (T, Ni) or (B, T, Ni)
+        u : array_like of shape (T, Ni) or (B, T, Ni), optional
             The input, or a batch of them.
         target : array_like of the outputs' shape, optional
             What the outputs should be; not needed where the loss is a function.
@@ -394,6 +392,8 @@ class Compiled:
             of it; or a function of the outputs that returns a loss and its derivatives dL/dy.
         state : Dataset or mapping, optional
             Where to begin, as for `run`.
+        samples : int, optional
+            How many samples to run, as for `run`.
         wrt_input : bool, optional
             Whether the gradient with respect to the input is wanted too.
         recompute : bool, optional
@@ -423,48 +423,37 @@ class Compiled:
         stored for chunks of 16 MiB, and the states at the chunks' borders besides.
         """
         self._check_outputs()
-        if state is None and self._is_plain(u):
-            self._watch.refresh(self._store)
-            given = Sequences([{self._plain_input: u}], len(u), False)
+        fast = self._fast_path
+        if state is None and samples is None and fast is not None and fast.takes(u):
+            self._watch.refresh()
+            given = Sequences([{fast.source: u}], len(u), False)
         else:
-            given = self._sequences(u)
+            given = self._sequences(u, samples)
         begin = self._states(state, given)
-        shape = (given.samples, self._output_width)
-        whole = (len(given.inputs), *shape) if given.batched else shape
-        aim = check_loss(loss, target, whole, self.dtype)
-        value, bars = 0.0, None
+        rows = (len(given.inputs), given.samples, self._output_width)
+        value = 0.0
+        part: SequenceLoss
         if callable(loss):
-            value, bars = given_loss(loss, self.forward(u, state=state))
-        rows = (len(given.inputs), *shape)
-        aims = None if aim is None else aim.reshape(rows)
-        bars = None if bars is None else bars.reshape(rows)
-
-        def one(k: int) -> Gradient:
-            def derivative(y: Array, part: slice, out: Array) -> float:
-                if bars is not None:
-                    np.copyto(out, bars[k, part])
-                    return 0.0
-                assert aims is not None
-                return mean_square(y, aims[k, part], str(loss), aims.size, out)
-
-            return self._engine.gradient(
-                given.inputs[k], begin[k], given.samples, derivative, wrt_input, recompute
-            )
-
-        found = each(one, len(given.inputs))
-        value += sum(part.loss for part in found)
+            value, bars = given_loss(loss, self.forward(u, state=state, samples=samples))
+            part = GivenDerivatives(bars.reshape(rows))
+        else:
+            shape = rows if given.batched else rows[1:]
+            part = MeanSquare(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
+        found = differentiate(
+            self._engine, given.inputs, begin, given.samples, part, wrt_input, recompute
+        )
+        value += sum(gradient.loss for gradient in found)
         if not math.isfinite(value):
-            if aim is not None:
+            if target is not None and not callable(loss):
                 real_array(target, "the target")  # says where it is not finite
-            self.run(u, state=state)  # names the block and the sample
+            self.run(u, state=state, samples=samples)  # names the block and the sample
         return value, self._labelled(found, given.batched, state is not None)
 
     def _labelled(self, found: list[Gradient], batched: bool, own_states: bool) -> dict[str, Any]:
         """Return gradients by block name."""
-        total = found[0].parameters if len(found) == 1 else sum(g.parameters for g in found)
         gradient: dict[str, Any] = {
             block: next(iter(values.values())) if len(values) == 1 else values
-            for block, values in self._store.views(np.asarray(total)).items()
+            for block, values in self._store.views(total(found)).items()
         }
         if batched and own_states:
             for block in found[0].states:
@@ -478,32 +467,19 @@ class Compiled:
     # Parts
 
     @cached_property
-    def _widths(self) -> dict[str, int]:
-        """The signals' widths, in the order of the diagram's blocks."""
-        found = self.graph.widths
-        return {name: found[name] for name in signal_ports(self.diagram)}
-
-    @cached_property
     def _output_width(self) -> int:
-        return sum(self._widths[name] for name in self.graph.outputs)
+        return sum(self.graph.widths[name] for name in self.graph.outputs)
 
-    @cached_property
-    def _drivers(self) -> dict[str, str]:
-        """The signals that traces have, and what drives them."""
-        own = {name: name for name in self._widths}
-        return own | output_alias(self.diagram, self._widths)
-
-    @cached_property
-    def _dimensions(self) -> dict[str, str]:
-        found = diagram_dimensions(self.diagram, self._widths)
-        return found | {name: found[driver] for name, driver in self._drivers.items()}
+    def _interface(self) -> Interface:
+        # Made for every run: a source may have been given other values.
+        return interface_of(self.diagram, self.graph.sources)
 
     def _sequences(self, u: Any, samples: int | None = None) -> Sequences:
-        self._watch.refresh(self._store)
-        return sequences(self.diagram, u, samples, self.dtype)
+        self._watch.refresh()
+        return sequences(self._interface(), u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
-        return states(self.diagram, state, given, self._store.initial_states, self.dtype)
+        return states(self._interface(), state, given, self._store.initial_states, self.dtype)
 
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any
@@ -513,9 +489,9 @@ class Compiled:
         def one(k: int) -> tuple[dict[str, Array], dict[str, Array]]:
             return self._engine.run(given.inputs[k], begin[k], given.samples, names)
 
-        found = each(one, len(given.inputs))
+        found = map_threads(one, len(given.inputs))
         if not given.batched:
-            return found[0]  # type: ignore[no-any-return]
+            return found[0]
         signals = {name: np.stack([own[name] for own, _ in found]) for name in names}
         finals = {name: np.stack([own[name] for _, own in found]) for name in found[0][1]}
         return signals, finals
@@ -529,36 +505,3 @@ class Compiled:
                 expected="at least one sink",
                 mend="connect what is wanted to a TOWORKSPACE, or use run",
             )
-
-    def _check_finite(self, found: Mapping[str, Array]) -> None:
-        if all(map(seems_finite, found.values())):
-            return
-        bad = {name: ~np.isfinite(values) for name, values in found.items()}
-        bad = {name: mask for name, mask in bad.items() if mask.any()}
-        if not bad:
-            return
-        sample = min(int(np.argwhere(mask)[:, -2].min()) for mask in bad.values())
-        # Of the signals that are bad at this sample, the one computed first is the origin.
-        order = [*self.graph.sources, *(n.name for s in self.schedule.stages for n in s.nodes)]
-        origin = next(n for n in order if n in bad and bad[n][..., sample, :].any())
-        where = place(signal_ports(self.diagram)[origin][0])
-        raise NonFiniteSignalError.at(where, sample, found[origin][..., sample, :])
-
-
-def each(one: Callable[[int], Any], count: int) -> list[Any]:
-    """Return what a function says of every sequence of a batch, computed on all cores."""
-    if count == 1:
-        return [one(0)]
-    # The kernels let go of Python's lock: two sequences run on two cores.
-    return list(_workers(os.getpid()).map(one, range(count)))
-
-
-@cache
-def _workers(process: int) -> ThreadPoolExecutor:
-    """Return the threads that sequences of a batch run on; a forked process has its own."""
-    return ThreadPoolExecutor(os.cpu_count())
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked process has none of its parent's threads: it would wait for them for ever.
-    os.register_at_fork(after_in_child=_workers.cache_clear)

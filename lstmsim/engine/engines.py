@@ -17,10 +17,10 @@ import numpy.typing as npt
 from lstmsim.engine import interpreter
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels.backward import Backward
-from lstmsim.engine.kernels.forward import Tape
-from lstmsim.engine.kernels.packing import Store
+from lstmsim.engine.kernels.forward import ForwardRun
 from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.schedule import Schedule
+from lstmsim.engine.store import Store
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -129,47 +129,47 @@ class Interpreter:
 
 
 class Kernels:
-    """The numba engine: tapes of compiled kernels.
+    """The numba engine: a program's kernels on the parameters of a store.
 
-    Tapes are kept for the lengths of run used last, and lent to one run at a time, so that
-    threads share them.
+    The arrays of a run are made once for each length of run: those of the lengths used last are
+    kept, and lent to one run at a time, so that threads may share an engine.
     """
 
-    def __init__(self, graph: Graph, schedule: Schedule, store: Store, form: str) -> None:
-        self.graph, self.store = graph, store
-        self.program = Program(graph, schedule, store.values.dtype, form, graph.outputs)
-        self.packed = self.program.pack(store)
+    def __init__(self, program: Program, store: Store) -> None:
+        self.program, self.graph, self.store = program, program.graph, store
+        self.packed = program.pack(store)
         self._ready: dict[tuple[int, str, bool], list[Any]] = {}
         self._longest = self._chunk("outputs")
-        self._stored_bytes = self.program.row_bytes("gradient", True)
-        self._delays = [node.block for node in graph.delays.values()]
+        self._stored_bytes = program.row_bytes("gradient", True)
+        self._delays = [node.block for node in program.graph.delays.values()]
 
-    def _chunk(self, kept: str) -> int:
-        return max(FEWEST_SAMPLES, CHUNK_BYTES[kept] // self.program.row_bytes(kept))
+    def _chunk(self, log_mode: str) -> int:
+        return max(FEWEST_SAMPLES, CHUNK_BYTES[log_mode] // self.program.row_bytes(log_mode))
 
     @contextmanager
-    def tape(self, samples: int, kept: str) -> Iterator[Tape]:
-        """Lend a tape."""
-        key = (samples, kept, False)
-        tape = self._take(key)
-        if tape is None:
-            tape = Tape(self.program, self.packed, samples, kept)
+    def _forward(self, samples: int, log_mode: str) -> Iterator[ForwardRun]:
+        """Lend a forward run."""
+        key = (samples, log_mode, False)
+        run = self._take(key)
+        if run is None:
+            run = ForwardRun(self.program, self.packed, samples, log_mode)
         try:
-            yield tape
+            yield run
         finally:
-            self._give_back(key, tape)
+            self._give_back(key, run)
 
     @contextmanager
-    def backward(self, samples: int, wrt_input: bool) -> Iterator[Backward]:
-        """Lend a tape with its way back."""
+    def _backward(self, samples: int, wrt_input: bool) -> Iterator[Backward]:
+        """Lend a forward run with its way back."""
         key = (samples, "gradient", wrt_input)
-        found = self._take(key)
-        if found is None:
-            found = Backward(Tape(self.program, self.packed, samples, "gradient"), wrt_input)
+        back = self._take(key)
+        if back is None:
+            run = ForwardRun(self.program, self.packed, samples, "gradient")
+            back = Backward(run, wrt_input)
         try:
-            yield found
+            yield back
         finally:
-            self._give_back(key, found)
+            self._give_back(key, back)
 
     def _take(self, key: tuple[int, str, bool]) -> Any:
         try:
@@ -177,7 +177,7 @@ class Kernels:
         except (KeyError, IndexError):
             return None
 
-    def _give_back(self, key: tuple[int, str, bool], tape: Any) -> None:
+    def _give_back(self, key: tuple[int, str, bool], run: Any) -> None:
         ready = self._ready.get(key)
         if ready is None:
             sizes = {k: self._bytes(k) for k in list(self._ready)}
@@ -187,12 +187,12 @@ class Kernels:
                 del sizes[oldest]
                 self._ready.pop(oldest, None)
             ready = self._ready.setdefault(key, [])
-        ready.append(tape)
+        ready.append(run)
 
     def _bytes(self, key: tuple[int, str, bool]) -> int:
         """Return how much memory the arrays of a run take."""
-        samples, kept, _ = key
-        return samples * self.program.row_bytes(kept, gradient=kept == "gradient")
+        samples, log_mode, _ = key
+        return samples * self.program.row_bytes(log_mode, gradient=log_mode == "gradient")
 
     def outputs(self, inputs: Arrays, samples: int) -> Array:
         """Return the outputs of a run from the delays' own states."""
@@ -200,32 +200,32 @@ class Kernels:
             found, _ = self.run(inputs, None, samples, self.graph.outputs)
             return side_by_side(found, self.graph)
         key = (samples, "outputs", False)
-        tape = self._take(key) or Tape(self.program, self.packed, samples, "outputs")
-        tape.forward(inputs)
-        y = self._collected(tape)
-        self._give_back(key, tape)
+        run = self._take(key) or ForwardRun(self.program, self.packed, samples, "outputs")
+        run.forward(inputs)
+        y = self._collected(run)
+        self._give_back(key, run)
         return y
 
-    def _collected(self, tape: Tape) -> Array:
+    def _collected(self, run: ForwardRun) -> Array:
         names = self.graph.outputs
         if len(names) == 1:
-            return tape.copy(names[0])
-        return np.concatenate([tape.signal(name) for name in names], axis=1)
+            return run.copy(names[0])
+        return np.concatenate([run.signal(name) for name in names], axis=1)
 
     def run(
         self, inputs: Arrays, states: Arrays | None, count: int, names: Iterable[str]
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return some signals, and the states after the last sample."""
         names = tuple(names)
-        kept = "outputs" if set(names) <= set(self.graph.outputs) else "all"
+        log_mode = "outputs" if set(names) <= set(self.graph.outputs) else "all"
         widths, dtype = self.program.sizes.widths, self.program.dtype
         found = {name: np.empty((count, widths[name]), dtype) for name in names}
-        for part in _parts(count, self._chunk(kept)):
-            with self.tape(part.stop - part.start, kept) as tape:
-                tape.forward({n: u[part] for n, u in inputs.items()}, states)
-                states = tape.finals()
-                for name, room in found.items():
-                    tape.copy(name, room[part])
+        for part in _parts(count, self._chunk(log_mode)):
+            with self._forward(part.stop - part.start, log_mode) as run:
+                run.forward({n: u[part] for n, u in inputs.items()}, states)
+                states = run.finals()
+                for name, values in found.items():
+                    run.copy(name, values[part])
         assert states is not None
         return found, dict(states)
 
@@ -248,18 +248,18 @@ class Kernels:
         parts = _parts(count, self._chunk("gradient") if recompute else count)
         borders = [states]
         for part in parts[:-1]:
-            with self.tape(part.stop - part.start, "outputs") as tape:
-                tape.forward({n: u[part] for n, u in inputs.items()}, borders[-1])
-                borders.append(tape.finals())
+            with self._forward(part.stop - part.start, "outputs") as run:
+                run.forward({n: u[part] for n, u in inputs.items()}, borders[-1])
+                borders.append(run.finals())
         loss, following = 0.0, dict[str, Array]()
         gradient: Array | None = None
         dtype = self.program.dtype
         by_inputs = {n: np.empty(u.shape, dtype) for n, u in inputs.items()} if wrt_input else {}
         finals: dict[str, Array] | None = None
         for part, begin in zip(reversed(parts), reversed(borders), strict=True):
-            with self.backward(part.stop - part.start, wrt_input) as back:
-                back.tape.forward({n: u[part] for n, u in inputs.items()}, begin)
-                finals = back.tape.finals() if finals is None else finals
+            with self._backward(part.stop - part.start, wrt_input) as back:
+                back.run.forward({n: u[part] for n, u in inputs.items()}, begin)
+                finals = back.run.finals() if finals is None else finals
                 loss += self._derived(back, derivative, part)
                 for block, place in back.following.items():
                     place[:] = following.get(block, 0)
@@ -271,23 +271,23 @@ class Kernels:
             if part is not parts[0]:
                 # The state at a border is not a parameter: it came from the chunk before.
                 for block in self._delays:
-                    gradient[self.store.layout[block, "x0"][0]] = 0
+                    gradient[self.store.layout[block, "x0"].slice] = 0
         assert finals is not None
         assert gradient is not None
         return Gradient(loss, gradient, following, by_inputs, finals)
 
     def _derived(self, back: Backward, derivative: Derivative, part: slice) -> float:
         """Return a part of the loss, its derivatives being written where they are read."""
-        rooms = back.outputs()
+        places = back.outputs()
         with np.errstate(all="ignore"):  # what is not finite is the caller's to see
-            if len(rooms) == 1:
-                ((name, room),) = rooms.items()
-                return derivative(back.tape.signal(name), part, room)
-            y = self._collected(back.tape)
+            if len(places) == 1:
+                ((name, bar),) = places.items()
+                return derivative(back.run.signal(name), part, bar)
+            y = self._collected(back.run)
             bar = np.empty_like(y)
             loss = derivative(y, part, bar)
         for name, values in split(bar, self.graph).items():
-            np.copyto(rooms[name], values)
+            np.copyto(places[name], values)
         return loss
 
 

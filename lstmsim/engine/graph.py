@@ -7,15 +7,26 @@ for: engines, schedules and gradients read it, and it is the only thing that the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim.base import DiagramError
-from lstmsim.blocks import KINDS, OPS, FromWorkspace, Lowered, Op, ToWorkspace, kind_of, place
+from lstmsim.base import CompilationError
+from lstmsim.blocks import (
+    KINDS,
+    OPS,
+    Formula,
+    FromWorkspace,
+    Lowered,
+    Op,
+    ToWorkspace,
+    kind_of,
+    place,
+)
 from lstmsim.diagram import host
 
 Array = npt.NDArray[Any]
@@ -51,6 +62,11 @@ class Node:
     static: Mapping[str, Any]
     width: int
 
+    @cached_property
+    def formula(self) -> Formula:
+        """The texts of one element, of an element-wise operation."""
+        return self.op.element(len(self.inputs), self.static)
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -66,19 +82,25 @@ class Graph:
         The signals that drive the sinks.
     Ts : float
         Sample time in seconds.
+    parameters : dict of dict of ndarray
+        The blocks' arrays when the diagram was lowered, by block and parameter name.  They are no
+        part of the structure: graphs that differ in numbers alone are equal.
     """
 
     nodes: dict[str, Node]
     sources: dict[str, int]
     outputs: tuple[str, ...]
     Ts: float
+    parameters: dict[str, dict[str, Array]] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
+    # Both are read for every node of a loop while kernels are written: they are made once.
+
+    @cached_property
     def widths(self) -> dict[str, int]:
         """The width of every signal by name."""
         return {name: node.width for name, node in self.nodes.items()} | self.sources
 
-    @property
+    @cached_property
     def delays(self) -> dict[str, Node]:
         """The nodes that keep a state."""
         return {name: node for name, node in self.nodes.items() if node.op.memory}
@@ -104,9 +126,10 @@ def _lowered(block: Block) -> list[Lowered]:
         why_not = kind.why_not(block)
     if kind.lower is None or why_not:
         others = {"FROMWORKSPACE", "TOWORKSPACE"}
-        raise DiagramError(
+        raise CompilationError(
             "the compiled engines cannot run this block",
             where=place(block),
+            block=block.name,
             given=why_not,
             expected=", ".join(sorted(others | {k.name for k in KINDS.values() if k.lower})),
             mend='run the diagram with engine="bdsim"',
@@ -119,14 +142,14 @@ def lower(diagram: BlockDiagram) -> Graph:
 
     Raises
     ------
-    DiagramError
+    CompilationError
         If a block does not lower, or there is no clock or more than one.
     """
     host.check_names(diagram)
     host.compile_diagram(diagram)
     used = host.clocks(diagram)
     if len(used) != 1:
-        raise DiagramError(
+        raise CompilationError(
             "the compiled engines need exactly one clock",
             where="the diagram",
             given=", ".join(f"{clock.name} ({clock.T:g} s)" for clock in used) or "no clock",
@@ -139,7 +162,7 @@ def lower(diagram: BlockDiagram) -> Graph:
     widths = host.check_signals(diagram)
     nodes = {}
     for block, results in lowered.items():
-        inputs = tuple(host.signal_name(plug.block, plug.port) for plug in block.inports)
+        inputs = tuple([host.signal_name(plug.block, plug.port) for plug in block.inports])
         for port, (op, arrays, static) in enumerate(results):
             name = host.signal_name(block, port)
             if "index" in static:  # kernels do not count from the end
@@ -154,18 +177,22 @@ def lower(diagram: BlockDiagram) -> Graph:
         sources={name: widths[name] for name in host.sources(diagram)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
+        parameters=_arrays(lowered),
     )
+
+
+def _arrays(lowered: Mapping[Any, list[Lowered]]) -> dict[str, dict[str, Array]]:
+    """Return blocks' arrays by block and parameter name; all ports of a block have the same."""
+    return {
+        str(block.name): dict(ports[0].arrays)
+        for block, ports in lowered.items()
+        if ports[0].arrays
+    }
 
 
 def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
     """Return the arrays of blocks as they are now, by block and parameter name."""
-    values: dict[str, dict[str, Array]] = {}
-    for block in blocks:
-        if block.nout and not isinstance(block, FromWorkspace):
-            arrays = _lowered(block)[0].arrays
-            if arrays:
-                values[str(block.name)] = dict(arrays)
-    return values
+    return _arrays({b: _lowered(b) for b in blocks if b.nout and not isinstance(b, FromWorkspace)})
 
 
 def assign(block: Block, arrays: Mapping[str, Array]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,15 @@ IN_CACHE = 2**13
 
 
 def check_loss(
-    loss: Loss, target: npt.ArrayLike | None, shape: tuple[int, ...], dtype: Any
-) -> Array | None:
-    """Return the target of a mean square in the outputs' shape, None where a function is given.
+    loss: str, target: npt.ArrayLike | None, shape: tuple[int, ...], dtype: Any
+) -> Array:
+    """Return the target of a mean square in the outputs' shape and precision.
 
     Raises
     ------
     InvalidValueError, ShapeError
         If there is no such loss, or the target does not fit the outputs.
     """
-    if callable(loss):
-        return None
     if loss not in MEAN_SQUARES:
         raise InvalidValueError(
             "there is no loss of this name",
@@ -77,8 +76,46 @@ def mean_square(y: Array, target: Array, loss: str, size: int, out: Array) -> fl
     return 0.5 * factor * total
 
 
+@dataclass(frozen=True)
+class MeanSquare:
+    """A mean square over all sequences, samples and outputs of a batch.
+
+    Parameters
+    ----------
+    target : ndarray of shape (B, T, No)
+        What the outputs should be.
+    loss : str
+        "mse" or "half_mse".
+    """
+
+    target: Array
+    loss: str
+
+    def __call__(self, sequence: int, y: Array, part: slice, out: Array) -> float:
+        """Return the part that some samples of a sequence are, and write its derivatives."""
+        return mean_square(y, self.target[sequence, part], self.loss, self.target.size, out)
+
+
+@dataclass(frozen=True)
+class GivenDerivatives:
+    """A loss that is known already, with its derivatives by the outputs.
+
+    Parameters
+    ----------
+    bars : ndarray of shape (B, T, No)
+        dL/dy.
+    """
+
+    bars: Array
+
+    def __call__(self, sequence: int, y: Array, part: slice, out: Array) -> float:
+        """Write the derivatives by some samples of a sequence."""
+        np.copyto(out, self.bars[sequence, part])
+        return 0.0
+
+
 def given_loss(loss: Callable[[Array], tuple[float, Array]], y: Array) -> tuple[float, Array]:
-    """Return what a user's function says of the outputs.
+    """Return the loss and the derivatives that a user's function computes from the outputs.
 
     Raises
     ------

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.engine.compiled import Compiled, each
-from lstmsim.engine.engines import Gradient, side_by_side
-from lstmsim.engine.losses import mean_square
+from lstmsim.engine.engines import side_by_side
+from lstmsim.engine.gradients import differentiate, total
+from lstmsim.engine.losses import MeanSquare
+from lstmsim.engine.threads import map_threads
+
+if TYPE_CHECKING:
+    from lstmsim.engine.compiled import Compiled
 
 Array = npt.NDArray[Any]
 States = Mapping[str, Array]
-
-
-class Place(NamedTuple):
-    """Where an array lies in the flat vector."""
-
-    slice: slice
-    shape: tuple[int, ...]
 
 
 class Objective:
@@ -42,7 +39,7 @@ class Objective:
 
     Attributes
     ----------
-    layout : dict of Place
+    layout : dict of Span
         Where the array of a block's parameter is in the flat vector, by (block, parameter).
     final_states : dict of ndarray of shape (n,) or (B, n)
         What the delays have stored after the last sample of the last call, by block name.
@@ -59,7 +56,7 @@ class Objective:
         self._loss = loss
         self._store = compiled.own_store()
         self._engine = compiled.engine_on(self._store)
-        self.layout = {key: Place(*place) for key, place in self._store.layout.items()}
+        self.layout = self._store.layout
         self._initial = self._store.values.copy()
         self._gradient = np.empty_like(self._initial)
         self.final_states: dict[str, Array] = {}
@@ -75,8 +72,11 @@ class Objective:
             As for the objective itself.
         """
         rows = slice(None) if self._is_batch else None
-        self._inputs = {name: np.asarray(v[rows], self.dtype) for name, v in inputs.items()}
-        self._target = np.asarray(target[rows], self.dtype)
+        batch = {name: np.asarray(v[rows], self.dtype) for name, v in inputs.items()}
+        targets = np.asarray(target[rows], self.dtype)
+        self._count, self._samples = targets.shape[:2]
+        self._inputs = [{name: v[k] for name, v in batch.items()} for k in range(self._count)]
+        self._mean = MeanSquare(targets, self._loss)
 
     def initial(self) -> Array:
         """Return the parameters of all blocks as they were when the objective was made."""
@@ -93,10 +93,10 @@ class Objective:
             What the delays put out first, by block name; their parameters x0 if not given, whose
             gradient is zero where a state is.
         """
-        found = each(self._differentiated(values, state), len(self._target))
-        np.copyto(self._gradient, found[0].parameters)
-        for other in found[1:]:
-            self._gradient += other.parameters
+        self._store.write(values)
+        begin = [self._begin(state)] * self._count
+        found = differentiate(self._engine, self._inputs, begin, self._samples, self._mean)
+        total(found, self._gradient)
         for block in state or ():
             self._gradient[self.layout[block, "x0"].slice] = 0
         self._keep([part.finals for part in found])
@@ -104,41 +104,22 @@ class Objective:
 
     def loss(self, values: Array, state: States | None = None) -> float:
         """Return the loss alone; the arguments are those of a call."""
-        begin = self._begin(values, state)
+        self._store.write(values)
+        begin, names = self._begin(state), self.graph.outputs
 
         def one(k: int) -> tuple[float, dict[str, Array]]:
-            inputs, target = {n: v[k] for n, v in self._inputs.items()}, self._target[k]
-            names = self.graph.outputs
-            signals, finals = self._engine.run(inputs, begin, len(target), names)
+            signals, finals = self._engine.run(self._inputs[k], begin, self._samples, names)
             y = side_by_side(signals, self.graph)
             with np.errstate(all="ignore"):  # what is not finite is the caller's to see
-                loss = mean_square(y, target, self._loss, self._target.size, np.empty_like(y))
-            return loss, finals
+                return self._mean(k, y, slice(None), np.empty_like(y)), finals
 
-        found = each(one, len(self._target))
+        found = map_threads(one, self._count)
         self._keep([finals for _, finals in found])
         return float(sum(loss for loss, _ in found))
 
-    def _begin(self, values: Array, state: States | None) -> dict[str, Array] | None:
-        """Take over the parameters, and return the states to begin with: None for their own."""
-        np.copyto(self._store.values, values)
-        self._store.version += 1
-        if not state:
-            return None
-        return self._store.initial_states | dict(state)
-
-    def _differentiated(self, values: Array, state: States | None) -> Callable[[int], Gradient]:
-        begin = self._begin(values, state)
-
-        def one(k: int) -> Gradient:
-            inputs, target = {n: v[k] for n, v in self._inputs.items()}, self._target[k]
-
-            def derivative(y: Array, part: slice, out: Array) -> float:
-                return mean_square(y, target[part], self._loss, self._target.size, out)
-
-            return self._engine.gradient(inputs, begin, len(target), derivative, False, None)
-
-        return one
+    def _begin(self, state: States | None) -> dict[str, Array] | None:
+        """Return the states to begin with, None for the delays' own."""
+        return self._store.initial_states | dict(state) if state else None
 
     def _keep(self, finals: list[dict[str, Array]]) -> None:
         self.final_states = (

@@ -14,8 +14,8 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import InvalidValueError
-from lstmsim.blocks import FromWorkspace, place, sample_rows
-from lstmsim.diagram import binding, host
+from lstmsim.blocks import FromWorkspace, place
+from lstmsim.diagram import host, interface_of, prepared, sequences
 
 
 def one_step_ahead(
@@ -56,13 +56,11 @@ def one_step_ahead(
             given=f"signals {', '.join(map(str, expected.data_vars))}",
             expected=", ".join(lacking),
         )
-    inputs = {
-        name: sample_rows(np.asarray(expected[name], float), "values", place(block))
-        for name, block in host.sources(diagram).items()
-    }
+    driven = {name: expected[name].values for name in host.sources(diagram)}
+    (inputs,) = sequences(interface_of(diagram), driven, batches=False).inputs
     ports = host.signal_ports(diagram)
     rows: dict[str, list[Any]] = {name: [] for name in ports}
-    with binding.prepared(diagram, inputs, {}, None), host.translated_errors(diagram):
+    with prepared(diagram, inputs, {}, None), host.translated_errors(diagram):
         for k in range(expected.sizes["time"]):
             states = diagram.initial_state_map()
             for name, block in given.items():

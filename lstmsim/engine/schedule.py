@@ -7,7 +7,7 @@ for all samples at once, and each loop is stepped through the samples by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import networkx as nx
@@ -97,14 +97,16 @@ def make_schedule(graph: Graph) -> Schedule:
     wires = nx.DiGraph()
     wires.add_nodes_from(graph.nodes)
     for node in graph.nodes.values():
-        wires.add_edges_from((name, node.name) for name in node.inputs if name in graph.nodes)
+        wires.add_edges_from([(name, node.name) for name in node.inputs if name in graph.nodes])
     position = {name: k for k, name in enumerate(graph.nodes)}
     condensed = nx.condensation(wires)
-    first = {c: min(position[n] for n in condensed.nodes[c]["members"]) for c in condensed}
+    groups = dict(condensed.nodes(data="members"))
+    # What is ready without a loop comes before loops, so that there are few stages.
+    key = {c: (_is_loop(wires, g), min(map(position.__getitem__, g))) for c, g in groups.items()}
     stages: list[Stage] = []
     waiting: list[Node] = []
-    for component in _loops_last(condensed, wires, first):
-        members = sorted(condensed.nodes[component]["members"], key=position.__getitem__)
+    for component in nx.lexicographical_topological_sort(condensed, key=key.__getitem__):
+        members = sorted(groups[component], key=position.__getitem__)
         if not _is_loop(wires, members):
             waiting.append(graph.nodes[members[0]])
             continue
@@ -117,34 +119,20 @@ def make_schedule(graph: Graph) -> Schedule:
     return Schedule(tuple(stages))
 
 
-def _is_loop(wires: nx.DiGraph, members: list[str]) -> bool:
-    return len(members) > 1 or wires.has_edge(members[0], members[0])
-
-
-def _loops_last(condensed: nx.DiGraph, wires: nx.DiGraph, first: dict[int, int]) -> list[int]:
-    """Return the components in topological order, what is ready without a loop before loops."""
-    missing = {c: condensed.in_degree(c) for c in condensed}
-    ready = [c for c, n in missing.items() if n == 0]
-    order = []
-    while ready:
-        key = {c: (_is_loop(wires, list(condensed.nodes[c]["members"])), first[c]) for c in ready}
-        component = min(ready, key=key.__getitem__)
-        ready.remove(component)
-        order.append(component)
-        for after in condensed.successors(component):
-            missing[after] -= 1
-            if missing[after] == 0:
-                ready.append(after)
-    return order
+def _is_loop(wires: nx.DiGraph, members: Collection[str]) -> bool:
+    if len(members) > 1:
+        return True
+    (name,) = members
+    return bool(wires.has_edge(name, name))
 
 
 def _sample_order(graph: Graph, members: list[str]) -> tuple[Node, ...]:
     """Return the nodes of a loop in the order of one sample, its delays first."""
     delays = [name for name in members if graph.nodes[name].op.memory]
     inner = nx.DiGraph()
-    inner.add_nodes_from(name for name in members if name not in delays)
+    inner.add_nodes_from([name for name in members if name not in delays])
     for name in inner:
-        inner.add_edges_from((i, name) for i in graph.nodes[name].inputs if i in inner)
+        inner.add_edges_from([(i, name) for i in graph.nodes[name].inputs if i in inner])
     position = {name: k for k, name in enumerate(members)}
     ordered = nx.lexicographical_topological_sort(inner, key=position.__getitem__)
-    return tuple(graph.nodes[name] for name in [*delays, *ordered])
+    return tuple([graph.nodes[name] for name in [*delays, *ordered]])

@@ -11,14 +11,25 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
-    DiagramError,
     InvalidTypeError,
     InvalidValueError,
     NonFiniteSignalError,
     precision,
 )
 from lstmsim.blocks import place
-from lstmsim.diagram import binding, dataset, diagram_dimensions, host, output_alias, select
+from lstmsim.diagram import (
+    State,
+    dataset,
+    diagram_dimensions,
+    host,
+    initial_states,
+    interface_of,
+    output_alias,
+    prepared,
+    select,
+    sequences,
+    start,
+)
 
 #: What can run a diagram.
 ENGINES = ("bdsim", "numba", "numpy")
@@ -28,7 +39,7 @@ def simulate(
     diagram: BlockDiagram,
     u: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
     *,
-    state: binding.State | None = None,
+    state: State | None = None,
     signals: list[str] | None = None,
     samples: int | None = None,
     engine: str = "bdsim",
@@ -101,33 +112,23 @@ def simulate(
 
         return compile(diagram, dtype, engine).run(u, state=state, signals=signals, samples=samples)
     host.check_names(diagram)
-    inputs = binding.inputs(diagram, u)
-    count = binding.sample_count(diagram, inputs, samples)
     host.compile_diagram(diagram)
-    clocks = host.clocks(diagram)
-    if not clocks:
-        raise DiagramError(
-            "the diagram has no clock, so there are no samples",
-            where="the diagram",
-            given="no sampled block",
-            expected="at least one sampled block, such as UNITDELAY or TOWORKSPACE",
-            mend="end the diagram in a TOWORKSPACE with clock = bd.clock(Ts)",
-        )
-    Ts = float(clocks[0].T)
-    start = binding.start(state, Ts)
-    initial = binding.initial_states(diagram, state)
-    with binding.prepared(diagram, inputs, initial, _reporter(progress, count)):
+    interface = interface_of(diagram)
+    given = sequences(interface, u, samples, batches=False)
+    initial, count = initial_states(interface, state), given.samples
+    first = start(state, interface.Ts)
+    with prepared(diagram, given.inputs[0], initial, _reporter(progress, count)):
         widths = host.check_signals(diagram)
         drivers = {name: name for name in widths} | output_alias(diagram, widths)
         kept = select(drivers, signals)
         watched = [name for name in widths if name in {drivers[name] for name in kept}]
-        values, states = host.run(diagram, count, start, watched)
+        values, states = host.run(diagram, count, first, watched)
 
     _check_finite(diagram, values, watched, widths)
     borders = np.cumsum([widths[name] for name in watched])[:-1]
     columns = dict(zip(watched, np.split(values, borders, axis=1), strict=True))
     dimensions = diagram_dimensions(diagram, widths)
-    finals = {name: states[name].copy() for name in binding.stateful(diagram)}
+    finals = {name: states[name].copy() for name in interface.delays}
     for name in finals:
         dimensions.setdefault(name, f"{name}_state")
         if len(finals[name]) != widths.get(name, len(finals[name])):
@@ -136,8 +137,8 @@ def simulate(
         {name: columns[drivers[name]] for name in kept},
         dimensions | {name: dimensions[driver] for name, driver in drivers.items()},
         finals=finals,
-        start=start,
-        Ts=Ts,
+        start=first,
+        Ts=interface.Ts,
         engine=engine,
     )
 
@@ -202,6 +203,5 @@ def _check_finite(
     ]
     origin = min(bad, key=lambda name: order[str(ports[name][0].name)])
     first = columns[watched.index(origin)]
-    raise NonFiniteSignalError.at(
-        place(ports[origin][0]), sample, values[sample, first : first + widths[origin]]
-    )
+    block, bad_values = ports[origin][0], values[sample, first : first + widths[origin]]
+    raise NonFiniteSignalError.at(place(block), sample, bad_values, block.name)

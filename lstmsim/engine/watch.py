@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 import threading
+from collections.abc import Callable
+from functools import partial
 from operator import getitem
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
 from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of
 from lstmsim.engine.graph import Graph, lower, parameters
-from lstmsim.engine.kernels.packing import Store
-
-Array = npt.NDArray[Any]
+from lstmsim.engine.store import Store
 
 
 class Watch:
-    """The attributes of a diagram's blocks, as they were when they were last looked at.
+    """Keeps a store's numbers those of a diagram's blocks.
+
+    Every call of a compiled diagram looks first.  Our own blocks' arrays are read-only, so that a
+    change of them is another object in the attribute; of what can be written to, bdsim's own
+    arrays and lists, the contents are compared too.
 
     Parameters
     ----------
@@ -28,58 +31,49 @@ class Watch:
         What was compiled.
     graph : Graph
         What it was lowered to.
+    store : Store
+        Its parameters.
     """
 
-    def __init__(self, diagram: BlockDiagram, graph: Graph) -> None:
-        self.diagram, self.graph = diagram, graph
-        self._blocklist, self._wirelist = diagram.blocklist, diagram.wirelist
-        self._blocks_seen, self._wires_seen = len(self._blocklist), len(self._wirelist)
-        self._blocks = [
-            (block, name)
-            for block in diagram.blocklist
-            if not isinstance(block, FromWorkspace | ToWorkspace)
-            for name in {*kind_of(block).trained.values(), *kind_of(block).structure}
-            if name in block.__dict__
-        ]
-        # Three lists, which are compared without a step in Python for each.
-        self._dicts = [block.__dict__ for block, _ in self._blocks]
-        self._names = [name for _, name in self._blocks]
-        self._values = list(map(getitem, self._dicts, self._names))
-        #: What arrays held that can be written to, by their place in the lists.
-        self._contents: dict[int, bytes] = {}
-        #: The same of lists.
-        self._lists: dict[int, list[Any]] = {}
-        self._refreshing = threading.Lock()
-        self._keep(dict(enumerate(self._values)))
+    def __init__(self, diagram: BlockDiagram, graph: Graph, store: Store) -> None:
+        self._diagram, self._graph, self._store = diagram, graph, store
+        self._counted = (diagram.blocklist, diagram.wirelist)
+        self._counts = list(map(len, self._counted))
+        self._blocks: list[Any] = []
+        self._names: list[str] = []
+        self._is_number: list[bool] = []
+        for block in diagram.blocklist:
+            if not isinstance(block, FromWorkspace | ToWorkspace):
+                kind = kind_of(block)
+                numbers = kind.trained.values()
+                for name in dict.fromkeys((*numbers, *kind.structure)):
+                    if name in block.__dict__:
+                        self._blocks.append(block)
+                        self._names.append(name)
+                        self._is_number.append(name in numbers)
+        self._dicts = [block.__dict__ for block in self._blocks]
+        self._seen = _seen(self._look())
+        self._lock = threading.Lock()
 
-    def _keep(self, seen: dict[int, Any]) -> None:
-        # New dictionaries: another thread may be going through the old ones.
-        contents = {k: held for k, held in self._contents.items() if k not in seen}
-        lists = {k: held for k, held in self._lists.items() if k not in seen}
-        for k, value in seen.items():
-            self._values[k] = value
-            if isinstance(value, np.ndarray) and _can_change(value):
-                contents[k] = value.tobytes()
-            elif isinstance(value, list):
-                lists[k] = copy.deepcopy(value)
-        self._contents, self._lists = contents, lists
+    def _look(self) -> list[Any]:
+        # One call for all attributes: this is done before every run, however short it is.
+        return list(map(getitem, self._dicts, self._names))
 
     def unchanged(self) -> bool:
         """Whether blocks' attributes are the objects, and hold the numbers, last seen."""
+        values, contents = self._seen
         try:
             # Lists compare their elements by identity first: arrays are not looked into.
-            if list(map(getitem, self._dicts, self._names)) != self._values:
-                return False
-            if self._lists and any(self._values[k] != held for k, held in self._lists.items()):
+            if self._look() != values:
                 return False
         except ValueError:  # another array, which does not say whether it is equal
             return False
-        for k, content in self._contents.items():
-            if self._values[k].tobytes() != content:
+        for read, content in contents.values():
+            if read() != content:
                 return False
-        return len(self._blocklist) == self._blocks_seen and len(self._wirelist) == self._wires_seen
+        return list(map(len, self._counted)) == self._counts
 
-    def refresh(self, store: Store) -> None:
+    def refresh(self) -> None:
         """Take over numbers that were replaced, or changed in place.
 
         Raises
@@ -87,47 +81,51 @@ class Watch:
         DiagramError
             If more than numbers has changed.
         """
-        with self._refreshing:
-            if not self.unchanged():
-                self._refresh(store)
+        if not self.unchanged():
+            with self._lock:
+                if not self.unchanged():  # another thread may have been here
+                    self._take_over()
 
-    def _refresh(self, store: Store) -> None:
-        found = (len(self._blocklist), len(self._wirelist))
-        if found != (self._blocks_seen, self._wires_seen):
-            raise DiagramError(
-                "the diagram was changed after it was compiled",
-                where="the compiled diagram",
-                given=f"{found[0]} blocks and {found[1]} wires",
-                expected=f"{self._blocks_seen} blocks and {self._wires_seen} wires",
-                mend="compile it again",
-            )
-        values = list(map(getitem, self._dicts, self._names))
-        same = {k for k, value in enumerate(values) if value is self._values[k]}
-        changed = [k for k in range(len(values)) if k not in same]
-        changed += [
-            k for k in same & self._contents.keys() if values[k].tobytes() != self._contents[k]
-        ]
-        changed += [k for k in same & self._lists.keys() if values[k] != self._lists[k]]
-        only_numbers = all(
-            self._names[k] in kind_of(self._blocks[k][0]).trained.values()
-            and np.shape(values[k]) == np.shape(self._values[k])
-            for k in changed
+    def _take_over(self) -> None:
+        counts = list(map(len, self._counted))
+        if counts != self._counts:
+            given, expected = ("{} blocks and {} wires".format(*n) for n in (counts, self._counts))
+            raise _changed(given, expected)
+        now, (before, contents) = self._look(), self._seen
+        replaced = {k for k, value in enumerate(now) if value is not before[k]}
+        replaced |= {k for k, (read, content) in contents.items() if read() != content}
+        numbers = all(
+            self._is_number[k] and np.shape(now[k]) == np.shape(before[k]) for k in replaced
         )
-        if not only_numbers and lower(self.diagram) != self.graph:
-            raise DiagramError(
-                "the diagram was changed after it was compiled",
-                where="the compiled diagram",
-                given="other sizes, signs, bounds, indices or wires",
-                expected="new numbers in parameters of the same shapes",
-                mend="compile it again",
+        if not numbers and lower(self._diagram) != self._graph:
+            raise _changed(
+                "other sizes, signs, bounds, indices or wires",
+                "new numbers in parameters of the same shapes",
             )
-        store.set(parameters({self._blocks[k][0] for k in changed}))
-        self._keep({k: values[k] for k in changed})
+        self._store.set(parameters({self._blocks[k] for k in replaced}))
+        self._seen = _seen(now)  # last, and as one object: other threads read it meanwhile
 
 
-def _can_change(array: Array) -> bool:
-    """Whether an array's numbers can be written to, through it or what it is a view of."""
-    owner: Any = array
+def _seen(values: list[Any]) -> tuple[list[Any], dict[int, tuple[Callable[[], bytes], bytes]]]:
+    """Return values, and how to read the contents of those that can be written to."""
+    readers = {k: read for k, value in enumerate(values) if (read := _reader(value)) is not None}
+    return values, {k: (read, read()) for k, read in readers.items()}
+
+
+def _reader(value: Any) -> Callable[[], bytes] | None:
+    if isinstance(value, list):
+        return partial(pickle.dumps, value)
+    owner = value
     while isinstance(owner, np.ndarray) and not owner.flags.writeable:
-        owner = owner.base
-    return owner is not None
+        owner = owner.base  # a read-only view of an array that can be written to changes with it
+    return value.tobytes if isinstance(value, np.ndarray) and owner is not None else None
+
+
+def _changed(given: str, expected: str) -> DiagramError:
+    return DiagramError(
+        "the diagram was changed after it was compiled",
+        where="the compiled diagram",
+        given=given,
+        expected=expected,
+        mend="compile it again",
+    )

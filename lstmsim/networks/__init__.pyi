@@ -1,6 +1,10 @@
-from .network import GATES as GATES
-from .network import LSTM as LSTM
-from .network import Dense as Dense
+from .dense import Dense as Dense
+from .layer import Layer as Layer
+from .layer import check_layer_name as check_layer_name
+from .lstm import GATES as GATES
+from .lstm import LSTM as LSTM
+from .network import DEFAULT_KIND as DEFAULT_KIND
+from .network import KINDS as KINDS
 from .network import Network as Network
-from .network import check_layer_name as check_layer_name
+from .network import Recurrent as Recurrent
 from .reference import network_signals as network_signals

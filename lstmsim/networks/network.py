@@ -1,4 +1,4 @@
-"""Definitions of networks: what the layers are, before anything is wired.
+"""Networks: what the layers are, before anything is wired.
 
 Definitions are frozen and validated: arrays are copied to float64 and made read-only, and a
 network that exists has shapes that chain, finite numbers and a positive sample time.
@@ -6,10 +6,11 @@ network that exists has shapes that chain, finite numbers and a positive sample 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,219 +21,18 @@ from lstmsim.base import (
     InvalidValueError,
     ShapeError,
     count,
-    real_matrix,
-    real_vector,
     sample_time,
 )
+from lstmsim.networks.dense import Dense
+from lstmsim.networks.layer import refuse_unknown, same_fields
+from lstmsim.networks.lstm import LSTM
 
-#: The order in which the gates' rows are stacked in W, R and b (MATLAB's and PyTorch's).
-GATES = ("i", "f", "g", "o")
-
-
-def _same_fields(a: object, b: object) -> bool:
-    for field in fields(a):  # type: ignore[arg-type]
-        x, y = getattr(a, field.name), getattr(b, field.name)
-        both_arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
-        if not (np.array_equal(x, y) if both_arrays else x is y or (type(x) is type(y) and x == y)):
-            return False
-    return True
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class LSTM:
-    """An LSTM layer: i = σ(W_i u + R_i h⁻ + b_i), …, c = f⊙c⁻ + i⊙g, h = o⊙tanh(c).
-
-    Parameters
-    ----------
-    W : array_like of shape (4N, Ni)
-        Input weights; gate rows are stacked in the order i, f, g, o.
-    R : array_like of shape (4N, N)
-        Recurrent weights, stacked alike.
-    b : array_like of shape (4N,)
-        Biases, stacked alike.
-    h0, c0 : array_like of shape (N,), optional
-        Hidden and cell state before the first sample; zero if not given.
-    name : str, optional
-        The layer's name, a prefix of its signals in a network with several layers.  `Network`
-        names unnamed layers lstm1, lstm2, … there.
-
-    Raises
-    ------
-    ShapeError
-        If the arrays do not fit one another, or the rows are not divisible by 4.
-    InvalidTypeError, InvalidValueError
-        If an array holds anything but finite real numbers, or the name cannot be a name.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> LSTM(np.ones((12, 4)), np.ones((12, 3)), np.zeros(12))
-    LSTM(3 units, 4 inputs, 96 parameters)
-
-    References
-    ----------
-    S. Hochreiter and J. Schmidhuber, Neural Computation 9(8), 1997; F. Gers, J. Schmidhuber
-    and F. Cummins, Neural Computation 12(10), 2000.
-    """
-
-    W: FloatArray
-    R: FloatArray
-    b: FloatArray
-    h0: FloatArray
-    c0: FloatArray
-    name: str
-
-    def __init__(
-        self,
-        W: npt.ArrayLike,
-        R: npt.ArrayLike,
-        b: npt.ArrayLike,
-        *,
-        h0: npt.ArrayLike | None = None,
-        c0: npt.ArrayLike | None = None,
-        name: str = "",
-    ) -> None:
-        if name != "":
-            check_layer_name(name)
-        where = f"layer {name}" if name else "an LSTM layer"
-        w, r = real_matrix(W, "W", where), real_matrix(R, "R", where)
-        units = r.shape[1]
-        if r.shape[0] % 4 or w.shape[0] % 4:
-            culprit, array = ("R", r) if r.shape[0] % 4 else ("W", w)
-            raise ShapeError(
-                f"the gate rows of {culprit} cannot be split into four gates",
-                where=where,
-                given=f"{culprit} of shape {array.shape}",
-                expected="a number of rows that is divisible by 4",
-                mend="stack the rows of the gates in the order i, f, g, o",
-            )
-        values = {
-            "W": w,
-            "R": r,
-            "b": real_vector(b, "b", where),
-            "h0": real_vector(np.zeros(units) if h0 is None else h0, "h0", where),
-            "c0": real_vector(np.zeros(units) if c0 is None else c0, "c0", where),
-        }
-        rows = {"W": 4 * units, "R": 4 * units, "b": 4 * units, "h0": units, "c0": units}
-        for key, n in rows.items():
-            if values[key].shape[0] != n:
-                raise ShapeError(
-                    f"{key} does not fit the layer's recurrent weights",
-                    where=where,
-                    given=f"{key} of shape {values[key].shape}, R of shape {r.shape}",
-                    expected=f"{n} rows in {key}: R has {units} columns, so there are "
-                    f"{units} units and {4 * units} gate rows",
-                    mend="W is (4N, Ni), R (4N, N), b (4N,), h0 and c0 (N,)",
-                )
-        for key, array in values.items():
-            object.__setattr__(self, key, array)
-        object.__setattr__(self, "name", name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LSTM) and _same_fields(self, other)
-
-    def __repr__(self) -> str:
-        name = f"{self.name!r}, " if self.name else ""
-        return (
-            f"LSTM({name}{count(self.n_units, 'unit')}, {count(self.n_inputs, 'input')}, "
-            f"{count(self.n_parameters, 'parameter')})"
-        )
-
-    @property
-    def n_units(self) -> int:
-        """Number of units N."""
-        return int(self.R.shape[1])
-
-    @property
-    def n_inputs(self) -> int:
-        """Width Ni of the input."""
-        return int(self.W.shape[1])
-
-    @property
-    def n_outputs(self) -> int:
-        """Width of the output, which is the hidden state: N."""
-        return self.n_units
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of weights and biases, 4·(N·Ni + N² + N); initial states are not counted."""
-        return self.W.size + self.R.size + self.b.size
-
-    def gate(self, gate: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return one gate's rows of W, R and b; gate is "i", "f", "g" or "o"."""
-        if gate not in GATES:
-            raise InvalidValueError(
-                "an LSTM has no such gate", given=repr(gate), expected=", ".join(GATES)
-            )
-        row = GATES.index(gate) * self.n_units
-        rows = slice(row, row + self.n_units)
-        return self.W[rows], self.R[rows], self.b[rows]
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class Dense:
-    """A fully connected layer without states: y = F x + bias.
-
-    Parameters
-    ----------
-    F : array_like of shape (No, N)
-        Gain.
-    bias : array_like of shape (No,), optional
-        Bias; none if not given.
-
-    Raises
-    ------
-    ShapeError
-        If the bias does not have one element a row of F.
-    InvalidTypeError, InvalidValueError
-        If an array holds anything but finite real numbers.
-
-    Examples
-    --------
-    >>> Dense([[1.0, 2.0, 3.0]])
-    Dense(1 output, 3 inputs, 3 parameters)
-    """
-
-    F: FloatArray
-    bias: FloatArray | None
-
-    def __init__(self, F: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> None:
-        gain = real_matrix(F, "F", "the dense layer")
-        vector = None if bias is None else real_vector(bias, "bias", "the dense layer")
-        if vector is not None and len(vector) != len(gain):
-            raise ShapeError(
-                "the bias does not fit the gain",
-                where="the dense layer",
-                given=f"bias of shape {vector.shape}, F of shape {gain.shape}",
-                expected=f"{count(len(gain), 'element')}, one a row of F",
-                mend="F is (No, N), bias (No,)",
-            )
-        object.__setattr__(self, "F", gain)
-        object.__setattr__(self, "bias", vector)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Dense) and _same_fields(self, other)
-
-    def __repr__(self) -> str:
-        return (
-            f"Dense({count(self.n_outputs, 'output')}, {count(self.n_inputs, 'input')}, "
-            f"{count(self.n_parameters, 'parameter')})"
-        )
-
-    @property
-    def n_inputs(self) -> int:
-        """Width of the input."""
-        return int(self.F.shape[1])
-
-    @property
-    def n_outputs(self) -> int:
-        """Width No of the output."""
-        return int(self.F.shape[0])
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of weights and biases."""
-        return self.F.size + (0 if self.bias is None else self.bias.size)
+#: Any recurrent layer; a further kind is one more here and in the table.
+Recurrent = LSTM
+#: The kinds of recurrent layers, by the names that workspaces have for them.
+KINDS: dict[str, type[Recurrent]] = {"LSTM": LSTM}
+#: The kind of a workspace that does not say.
+DEFAULT_KIND = "LSTM"
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -270,27 +70,27 @@ class Network:
     Network(4 inputs -> LSTM(3 units) -> Dense(2 outputs), Ts=0.1 s, 102 parameters)
     """
 
-    layers: tuple[LSTM | Dense, ...]
+    layers: tuple[Recurrent | Dense, ...]
     Ts: float
 
-    def __init__(self, layers: Iterable[LSTM | Dense], Ts: float = 1.0) -> None:
+    def __init__(self, layers: Iterable[Recurrent | Dense], Ts: float = 1.0) -> None:
         given = tuple(layers) if isinstance(layers, Iterable) else (layers,)
         for position, layer in enumerate(given, start=1):
-            if not isinstance(layer, LSTM | Dense):
+            if not isinstance(layer, Recurrent | Dense):
                 raise InvalidTypeError(
-                    "a network is made of LSTM and Dense layers",
+                    f"a network is made of {', '.join(KINDS)} and Dense layers",
                     where=f"layer {position} of {len(given)}",
                     given=repr(layer),
-                    expected="LSTM(...) or Dense(...)",
+                    expected=f"{'(...), '.join(KINDS)}(...) or Dense(...)",
                     mend="for example Network([LSTM(W, R, b), Dense(F)], Ts=0.1)",
                 )
         kinds = [type(layer).__name__ for layer in given]
-        if not given or Dense in map(type, given[:-1]) or given[0].__class__ is Dense:
+        if not given or any(isinstance(x, Dense) for x in (given[0], *given[:-1])):
             raise InvalidValueError(
                 "the layers are not in an order that is supported",
                 where="Network",
                 given=", ".join(kinds) or "no layers",
-                expected="one or more LSTM layers, then at most one Dense layer",
+                expected=f"one or more {' or '.join(KINDS)} layers, then at most one Dense layer",
                 mend="put the Dense layer last, after at least one LSTM layer",
             )
         for before, after in itertools.pairwise(given):
@@ -307,22 +107,22 @@ class Network:
         object.__setattr__(self, "Ts", sample_time(Ts, "Network"))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Network) and _same_fields(self, other)
+        return isinstance(other, Network) and same_fields(self, other)
 
     def __repr__(self) -> str:
         chain = [count(self.n_inputs, "input")]
         for layer in self.layers:
-            kind = "unit" if isinstance(layer, LSTM) else "output"
-            chain.append(f"{type(layer).__name__}({count(layer.n_outputs, kind)})")
+            width = count(layer.n_outputs, layer.output_element)
+            chain.append(f"{type(layer).__name__}({width})")
         return (
             f"Network({' -> '.join(chain)}, Ts={self.Ts:g} s, "
             f"{count(self.n_parameters, 'parameter')})"
         )
 
     @property
-    def recurrent(self) -> tuple[LSTM, ...]:
+    def recurrent(self) -> tuple[Recurrent, ...]:
         """The recurrent layers, in series."""
-        return tuple(layer for layer in self.layers if isinstance(layer, LSTM))
+        return tuple(layer for layer in self.layers if isinstance(layer, Recurrent))
 
     @property
     def head(self) -> Dense | None:
@@ -345,31 +145,102 @@ class Network:
         """Number of weights and biases of all layers; initial states are not counted."""
         return sum(layer.n_parameters for layer in self.layers)
 
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names of each layer's signals begin with: "lstm1." in a stack, else ""."""
+        stacked = len(self.recurrent) > 1
+        return tuple(f"{layer.name}." if stacked and layer.name else "" for layer in self.layers)
 
-def check_layer_name(name: str) -> None:
-    """Refuse a layer name that cannot be the prefix of signal names."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise InvalidValueError(
-            "the layer's name cannot be a prefix of signal names",
-            where="LSTM",
-            given=f"name={name!r}",
-            expected="letters, digits and underscores, not starting with a digit",
-            mend='for example name="encoder"',
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The names of those `arrays` that are states before the first sample."""
+        return tuple(
+            name
+            for layer, names in self._names()
+            for field, name in names.items()
+            if field in layer.initial_states
         )
 
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the arrays of all layers, by the names that they have in a workspace.
 
-def _with_names(layers: tuple[LSTM | Dense, ...]) -> tuple[LSTM | Dense, ...]:
-    recurrent = [layer for layer in layers if isinstance(layer, LSTM)]
-    if len(recurrent) == 1:
+        Examples
+        --------
+        >>> import lstmsim as ls
+        >>> list(ls.published.layer_example()[0].arrays())
+        ['W', 'R', 'b', 'h0', 'c0', 'F']
+        """
+        return {
+            names[field]: array
+            for layer, names in self._names()
+            for field, array in layer.arrays().items()
+        }
+
+    def replace(self, **arrays: npt.ArrayLike) -> Network:
+        """Return a network with other arrays; what is not given stays.
+
+        Parameters
+        ----------
+        **arrays
+            New arrays, by the names that they have in a workspace.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError, ShapeError
+            If there is no array of a name, or the new ones do not fit.
+        """
+        known = {name: field for _, names in self._names() for field, name in names.items()}
+        refuse_unknown(arrays, known, "Network")
+        layers = [
+            layer.replace(**{f: arrays[name] for f, name in names.items() if name in arrays})
+            for layer, names in self._names()
+        ]
+        return Network(layers, Ts=self.Ts)
+
+    def workspace(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the workspace that makes this network: its arrays, Ts, and the layers' kinds.
+
+        Examples
+        --------
+        >>> import lstmsim as ls
+        >>> network, u = ls.published.layer_example()
+        >>> ls.network_from_workspace(network.workspace()) == network
+        True
+        """
+        kinds = {
+            f"kind{suffix}": np.array(type(layer).__name__)
+            for layer, suffix in zip(self.recurrent, self._suffixes(), strict=False)
+            if type(layer).__name__ != DEFAULT_KIND
+        }
+        return {**self.arrays(), "Ts": np.array(self.Ts), **kinds}
+
+    def _suffixes(self) -> list[str]:
+        """Return what the workspace's names of each layer's arrays end in."""
+        stacked = len(self.recurrent) > 1
+        return [
+            str(number) if stacked and isinstance(layer, Recurrent) else ""
+            for number, layer in enumerate(self.layers, start=1)
+        ]
+
+    def _names(self) -> list[tuple[Recurrent | Dense, dict[str, str]]]:
+        """Return every layer, and its arrays' names in a workspace by field."""
+        return [
+            (layer, {field: name + suffix for field, name in layer.workspace_names.items()})
+            for layer, suffix in zip(self.layers, self._suffixes(), strict=True)
+        ]
+
+
+def _with_names(layers: tuple[Recurrent | Dense, ...]) -> tuple[Recurrent | Dense, ...]:
+    """Return the layers; where several are recurrent, each of them with a name of its own."""
+    if sum(isinstance(layer, Recurrent) for layer in layers) == 1:
         return layers
-    named: list[LSTM | Dense] = []
-    for position, layer in enumerate(layers, start=1):
-        if isinstance(layer, LSTM) and not layer.name:
-            layer = LSTM(
-                layer.W, layer.R, layer.b, h0=layer.h0, c0=layer.c0, name=f"lstm{position}"
-            )
-        named.append(layer)
-    names = [layer.name for layer in named if isinstance(layer, LSTM)]
+    named = tuple(
+        dataclasses.replace(layer, name=f"{type(layer).__name__.lower()}{position}")
+        if isinstance(layer, Recurrent) and not layer.name
+        else layer
+        for position, layer in enumerate(layers, start=1)
+    )
+    names = [layer.name for layer in named if isinstance(layer, Recurrent)]
     if len(set(names)) < len(names):
         raise InvalidValueError(
             "two layers have the same name",
@@ -378,4 +249,4 @@ def _with_names(layers: tuple[LSTM | Dense, ...]) -> tuple[LSTM | Dense, ...]:
             expected="a name of its own for each recurrent layer",
             mend="leave the names out, or make them differ",
         )
-    return tuple(named)
+    return named

@@ -94,13 +94,18 @@ def lstm_signals(
     return signals
 
 
+#: By kind of layer, what computes its signals from its arrays and its input.
+_SIGNALS: dict[str, Any] = {"LSTM": lstm_signals}
+
+
 def network_signals(network: Any, u: npt.NDArray[Any], dtype: npt.DTypeLike) -> Signals:
-    """Return every signal of a network of LSTM layers in series with an optional dense head.
+    """Return every signal of a network: layers in series, with an optional dense head.
 
     Parameters
     ----------
     network : object
-        Has `recurrent` (layers with name, W, R, b, h0, c0) and `head` (None, or F and bias).
+        Has `recurrent` (layers of the kinds in this file, whose `arrays` are given by name),
+        their `prefixes`, and `head` (None, or F and bias).
     u : ndarray of shape (T, Ni) or (B, T, Ni)
         The input.
     dtype : numpy dtype
@@ -114,10 +119,9 @@ def network_signals(network: Any, u: npt.NDArray[Any], dtype: npt.DTypeLike) -> 
     """
     signal = np.asarray(u, dtype)
     signals: Signals = {"u": signal}
-    for layer in network.recurrent:
-        prefix = f"{layer.name}." if len(network.recurrent) > 1 else ""
-        arrays = {n: np.asarray(getattr(layer, n), dtype) for n in ("W", "R", "b", "h0", "c0")}
-        inner = lstm_signals(**arrays, u=signal)
+    for layer, prefix in zip(network.recurrent, network.prefixes, strict=False):
+        arrays = {name: np.asarray(array, dtype) for name, array in layer.arrays().items()}
+        inner = _SIGNALS[type(layer).__name__](**arrays, u=signal)
         signals |= {prefix + name: value for name, value in inner.items()}
         signal = inner["h"]
     if network.head is None:

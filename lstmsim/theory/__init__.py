@@ -1,4 +1,4 @@
-"""What is proved or calculated for the LSTM layer alone, from its weights.
+"""Proofs and calculations for the LSTM layer alone, from its weights.
 
 `certificates` holds the sufficient conditions for stability and their proof.
 `lti` turns linear systems into networks and networks into linear systems.

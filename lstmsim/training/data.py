@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, FloatArray, InvalidValueError, ShapeError, real_array
-from lstmsim.blocks import sample_rows
-from lstmsim.diagram import binding, sources
+from lstmsim.base import (
+    DiagramError,
+    FloatArray,
+    InvalidValueError,
+    ShapeError,
+    real_array,
+    sample_rows,
+)
+from lstmsim.diagram import interface_of
+from lstmsim.diagram import sequences as run_inputs
 from lstmsim.engine import Graph
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sequence:
     """One sequence: the samples of every source by block name, and those of the target."""
 
     inputs: dict[str, FloatArray]
@@ -44,7 +51,7 @@ def _listed(values: Any, name: str) -> list[Any]:
 
 def sequences(
     diagram: BlockDiagram, graph: Graph, u: Any, target: Any, what: str = "training"
-) -> list[Sample]:
+) -> list[Sequence]:
     """Return the sequences, if inputs and targets fit one another and the diagram.
 
     Raises
@@ -62,7 +69,10 @@ def sequences(
             expected="at least one sink, whose signal is compared with the target",
             mend="connect what is to be trained to a TOWORKSPACE",
         )
+    interface = interface_of(diagram, graph.sources)
     given, wanted = _listed(u, "u"), _listed(target, "the target")
+    if u is None and not interface.sources:
+        given = [None] * len(wanted)
     if len(given) != len(wanted) or not wanted:
         raise ShapeError(
             "inputs and targets are not as many",
@@ -75,13 +85,13 @@ def sequences(
     found = []
     for number, (one, goal) in enumerate(zip(given, wanted, strict=True)):
         place = f"the {what} data" + (f", sequence {number}" if len(given) > 1 else "")
-        inputs = binding.inputs(diagram, one)
-        count = binding.sample_count(diagram, inputs, None)
         rows = sample_rows(goal, "the target", place)
-        if rows.shape != (count, width):
-            _refuse_target(rows.shape, (count, width), place)
-        values = {name: block.values for name, block in sources(diagram).items()} | inputs
-        found.append(Sample({n: np.asarray(v) for n, v in values.items()}, rows))
+        # Without a source the target alone says how long a sequence is.
+        samples = None if interface.sources else len(rows)
+        run = run_inputs(interface, one, samples, batches=False)
+        if rows.shape != (run.samples, width):
+            _refuse_target(rows.shape, (run.samples, width), place)
+        found.append(Sequence(run.inputs[0], rows))
     return found
 
 
@@ -102,7 +112,7 @@ def _refuse_target(given: tuple[int, ...], expected: tuple[int, int], where: str
     )
 
 
-def check_varies(samples: Sequence[Sample]) -> None:
+def check_varies(given: list[Sequence]) -> None:
     """Refuse targets that never change: whatever is learnt, it is a constant.
 
     Raises
@@ -110,8 +120,8 @@ def check_varies(samples: Sequence[Sample]) -> None:
     InvalidValueError
         If all samples of all targets are the same, and there is more than one.
     """
-    first = samples[0].target[0]
-    if sum(map(len, samples)) > 1 and all((s.target == first).all() for s in samples):
+    first = given[0].target[0]
+    if sum(map(len, given)) > 1 and all((s.target == first).all() for s in given):
         raise InvalidValueError(
             "the target is constant",
             where="the training data",

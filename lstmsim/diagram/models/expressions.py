@@ -100,7 +100,7 @@ def parse(text: str, where: str) -> ast.expr:
     >>> tree = parse("W[0:len(h0)]", "block 'Wi', parameter K")
     >>> parse("__import__('os').getcwd()", "block 'Wi', parameter K")
     Traceback (most recent call last):
-    lstmsim.errors.ExpressionError: the expression calls something that is not allowed
+    lstmsim.base.errors.ExpressionError: the expression calls something that is not allowed
       where:    block 'Wi', parameter K
       given:    =__import__('os').getcwd()
       expected: names of the workspace, numbers, indexing, slices, + - * / // % ** @, len, ...

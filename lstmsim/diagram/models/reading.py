@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +28,20 @@ from lstmsim.diagram import host
 from lstmsim.diagram.models import expressions
 from lstmsim.diagram.models.catalogue import BLOCKS, INSTEAD, SKIPPED
 from lstmsim.diagram.models.shipped import model_file
-from lstmsim.networks import LSTM
+from lstmsim.diagram.models.workspaces import recurrent_layer
 
 
-def _bad_file(path: Path, problem: str, given: str, **parts: str) -> ModelFileError:
-    where = parts.pop("where", "")
-    return ModelFileError(
-        problem, where=f"{path.name}{', ' + where if where else ''}", given=given, **parts
-    )
+def _bad_file(
+    path: Path,
+    problem: str,
+    given: str,
+    *,
+    where: str = "",
+    expected: str | None = None,
+    mend: str | None = None,
+) -> ModelFileError:
+    place = f"{path.name}, {where}" if where else path.name
+    return ModelFileError(problem, where=place, given=given, expected=expected, mend=mend)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,33 @@ class Entry:
     def where(self) -> str:
         """The words for the block in an error."""
         return f"block {self.title!r} ({self.kind})"
+
+    def used(self, name: str, workspace: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arrays that a parameter's expression uses; for a vector, flat.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidValueError
+            If one does not hold finite real numbers.
+        """
+        arrays = {}
+        for n in expressions.names(self.trees[name]) & set(workspace):
+            array = real_array(workspace[n], n, "the workspace")
+            flat = BLOCKS[self.kind][name].kind == "vector" and array.ndim == 2
+            arrays[n] = array.reshape(-1) if flat and 1 in array.shape else array
+        return arrays
+
+    def value(self, name: str, workspace: Mapping[str, Any]) -> Any:
+        """Return the value of a parameter's expression over a workspace, arrays as `used`.
+
+        Raises
+        ------
+        ExpressionError, InvalidTypeError, InvalidValueError, ShapeError
+            If it cannot be evaluated, or is not of the parameter's kind.
+        """
+        where, text = f"{self.where}, parameter {name}", self.parameters[name][1:].strip()
+        value = expressions.evaluate(self.trees[name], workspace, text, where)
+        return _checked(BLOCKS[self.kind][name].kind, value, name, where)
 
 
 @dataclass(frozen=True)
@@ -75,19 +107,11 @@ class Origin:
     entries: dict[str, Entry]
     workspace: dict[str, Any]
 
-    def block(self, title: str, workspace: Mapping[str, Any]) -> Block:
-        """Return one block made anew over another workspace, in a diagram of its own."""
-        bd = host.blockdiagram()
-        clock = bd.clock(1.0, name="clock")
-        return _make(bd, self.entries[title], workspace, clock, {})
-
-
-_ORIGINS: weakref.WeakKeyDictionary[BlockDiagram, Origin] = weakref.WeakKeyDictionary()
-
 
 def origin(diagram: BlockDiagram) -> Origin | None:
     """Return what a diagram was loaded from, None for one that was built or wired by hand."""
-    return _ORIGINS.get(diagram)
+    found: Origin | None = vars(diagram).get("origin")
+    return found
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -194,19 +218,17 @@ def load(path: str | os.PathLike[str], workspace: Mapping[str, Any] | None = Non
         _explain(values, used, error)
         raise
     blocks = {entry.title: entry for entry in entries if entry.kind not in SKIPPED}
-    _ORIGINS[bd] = Origin(file, blocks, values)
+    bd.origin = Origin(file, blocks, values)  # an attribute, which a copy of the diagram has too
     return bd
 
 
 def _explain(values: Mapping[str, Any], used: set[str], error: LstmsimError) -> None:
     """Say what is wrong with a layer's arrays in their own terms, if that is what it is."""
-    for name in sorted(used & values.keys()):
-        suffix = name[1:]
-        arrays = {n: f"{n}{suffix}" for n in ("W", "R", "b", "h0", "c0")}
-        if name.startswith("W") and set(arrays.values()) <= used & values.keys():
-            states = {n: values[arrays[n]] for n in ("h0", "c0")}
+    names = {n: value for n, value in values.items() if n in used or n.startswith("kind")}
+    for name in sorted(names):
+        if name.startswith("W"):
             try:
-                LSTM(values[name], values[arrays["R"]], values[arrays["b"]], **states)
+                recurrent_layer(names, suffix=name[1:])
             except LstmsimError as better:
                 raise better from error
 
@@ -457,21 +479,18 @@ def _make(
                 )
             arguments[name] = clock
         elif name in entry.parameters:
-            where = f"{entry.where}, parameter {name}"
-            value = entry.parameters[name]
-            if name in entry.trees:
-                tree, text = entry.trees[name], value[1:].strip()
-                if _is_unbound(entry, tree, workspace):
-                    continue  # unbound until simulate(diagram, u)
-                used = {
-                    n: _used(workspace[n], n, parameter.kind)
-                    for n in expressions.names(tree) & set(workspace)
-                }
-                value = expressions.evaluate(tree, {**workspace, **used}, text, where)
-                for n, rows in expressions.rows_used(tree, used).items():
-                    length = len(np.atleast_1d(used[n]))
-                    reached[n] = max(reached.get(n, (0, length)), (rows, length))
-            arguments[name] = _checked(parameter.kind, value, name, where)
+            if name not in entry.trees:
+                where = f"{entry.where}, parameter {name}"
+                arguments[name] = _checked(parameter.kind, entry.parameters[name], name, where)
+                continue
+            tree = entry.trees[name]
+            if _is_unbound(entry, tree, workspace):
+                continue  # unbound until simulate(diagram, u)
+            used = entry.used(name, workspace)
+            arguments[name] = entry.value(name, {**workspace, **used})
+            for n, rows in expressions.rows_used(tree, used).items():
+                length = len(np.atleast_1d(used[n]))
+                reached[n] = max(reached.get(n, (0, length)), (rows, length))
     if entry.title in bd.blocknames:
         raise DiagramError(
             "two blocks have the same title",
@@ -498,13 +517,6 @@ def _is_unbound(entry: Entry, tree: ast.expr, workspace: Mapping[str, Any]) -> b
     """Whether a source waits for its samples: they are a name that the workspace lacks."""
     missing = isinstance(tree, ast.Name) and tree.id not in workspace
     return missing and entry.kind == "FROMWORKSPACE"
-
-
-def _used(value: Any, name: str, kind: str) -> Any:
-    """Return a workspace's array for an expression; in a vector's, rows and columns are flat."""
-    array = real_array(value, name, "the workspace")
-    flat = kind == "vector" and array.ndim == 2 and 1 in array.shape
-    return array.reshape(-1) if flat else array
 
 
 def _checked(kind: str, value: Any, name: str, where: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,11 +10,8 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
-from lstmsim.base import DiagramError
+from lstmsim.base import DiagramError, Report, Row, TableData, numbers, texts
 from lstmsim.blocks import KINDS
 from lstmsim.diagram import host
 from lstmsim.diagram.models import expressions
@@ -35,8 +31,8 @@ class BlockSummary:
 
 
 @dataclass(frozen=True)
-class ModelSummary:
-    """A model file, with or without a workspace; `table` and `text` are for a person.
+class ModelSummary(Report):
+    """A model file, with or without a workspace; ``str(summary)`` is a table that a person reads.
 
     Parameters
     ----------
@@ -61,30 +57,26 @@ class ModelSummary:
     n_parameters: int | None
     n_states: int | None
 
-    def to_json(self) -> str:
-        """Return the summary as JSON."""
-        return json.dumps(asdict(self), indent=2)
+    @property
+    def title(self) -> str:
+        """The file's name."""
+        return self.file
 
     @property
-    def table(self) -> Table:
-        """The blocks as a Rich table."""
-        table = Table(title=self.file, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("block", "type", "driven by", "parameters"):
-            table.add_column(heading)
-        if self.Ts is not None:
-            table.add_column("width", justify="right")
+    def tables(self) -> tuple[TableData, ...]:
+        """The blocks."""
+        sized = self.Ts is not None
+        rows = []
         for block in self.blocks:
-            parameters = ", ".join(
-                f"{k} = {v.removeprefix('=')}" for k, v in block.parameters.items()
-            )
-            cells = [block.name, block.kind, ", ".join(block.driven_by), parameters]
-            if self.Ts is not None:
-                cells.append(", ".join(map(str, block.widths)))
-            table.add_row(*(escape(cell) for cell in cells))
-        return table
+            parameters = (f"{k} = {v.removeprefix('=')}" for k, v in block.parameters.items())
+            cells = (block.name, block.kind, ", ".join(block.driven_by), ", ".join(parameters))
+            rows.append(Row((*cells, ", ".join(map(str, block.widths))) if sized else cells))
+        columns = texts("block", "type", "driven by", "parameters")
+        columns += numbers("width") if sized else ()
+        return (TableData(columns, tuple(rows), self.file),)
 
     @property
-    def text(self) -> str:
+    def summary(self) -> str:
         """The figures in a few lines."""
         counts = Counter(block.kind for block in self.blocks)
         kinds = ", ".join(f"{n} {kind}" for kind, n in counts.most_common())
@@ -99,6 +91,11 @@ class ModelSummary:
                 f"{self.n_parameters} parameters in gains and constants"
             )
         return "\n".join(lines)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All of it."""
+        return asdict(self)
 
 
 def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> ModelSummary:

@@ -2,6 +2,7 @@
 
 A workspace has the names ``W R b h0 c0 F Ts`` for one layer with a dense head, optionally
 ``bF`` (the head's bias) and ``u`` (the input); in a stack ``W1 R1 b1 h01 c01``, ``W2 …``.
+``kind``, or ``kind1``, ``kind2`` …, says the kind of the layers; without it they are LSTM.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +28,16 @@ from lstmsim.base import (
     check_target,
     existing,
     real_array,
+    sample_rows,
     sample_time,
     written_whole,
 )
-from lstmsim.blocks import sample_rows
 from lstmsim.diagram import host
 from lstmsim.diagram.models.catalogue import BLOCKS
-from lstmsim.diagram.wiring.lstm import build
-from lstmsim.networks import LSTM, Dense, Network
+from lstmsim.diagram.wiring.network import build
+from lstmsim.networks import DEFAULT_KIND, KINDS, Dense, Layer, Network, Recurrent
+
+AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 #: Endings of workspace files.
 WORKSPACE_ENDINGS = (".npz", ".mat")
@@ -73,13 +76,13 @@ def load_workspace(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     )
 
 
-def save_workspace(workspace: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def save_workspace(workspace: Mapping[str, Any] | Network, path: str | os.PathLike[str]) -> None:
     """Save the arrays of a workspace, whole or not at all.
 
     Parameters
     ----------
-    workspace : mapping of str to array_like
-        Real numbers by name.
+    workspace : mapping of str to array_like, or Network
+        Real numbers by name, and the layers' kinds; or the network that they make.
     path : path
         With the ending `.npz`, or `.mat` for MATLAB (version 5 format; vectors become columns).
 
@@ -100,6 +103,8 @@ def save_workspace(workspace: Mapping[str, Any], path: str | os.PathLike[str]) -
     >>> load_workspace(file)["W"].shape
     (4, 1)
     """
+    if isinstance(workspace, Network):
+        workspace = workspace.workspace()
     if not isinstance(workspace, Mapping):
         raise InvalidTypeError(
             "the workspace is not a mapping",
@@ -107,7 +112,12 @@ def save_workspace(workspace: Mapping[str, Any], path: str | os.PathLike[str]) -
             expected="a mapping from names to arrays",
         )
     check_target(path, WORKSPACE_ENDINGS, "workspace")
-    arrays = {str(n): real_array(v, str(n), "the workspace") for n, v in workspace.items()}
+    arrays: dict[str, npt.NDArray[Any]] = {
+        str(name): np.array(str(np.asarray(value).item()))
+        if re.fullmatch(r"kind[0-9]*", str(name))
+        else real_array(value, str(name), "the workspace")
+        for name, value in workspace.items()
+    }
     content = io.BytesIO()
     if Path(path).suffix.lower() == ".mat":
         from scipy.io import savemat
@@ -312,7 +322,8 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
             given="bF",
             expected="F and bF, or neither",
         )
-    wanted = [f"{name}{s}" for s in suffixes for name in ("W", "R", "b", "h0", "c0")]
+    kinds = {suffix: _kind(workspace, suffix) for suffix in suffixes}
+    wanted = [name + s for s, kind in kinds.items() for name in _required(kind)]
     missing = [name for name in [*wanted, "Ts"] if name not in workspace]
     if missing:
         raise InvalidValueError(
@@ -321,13 +332,46 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
             given=f"names {', '.join(sorted(workspace)) or '(none)'}",
             expected=", ".join(missing),
         )
-    layers: list[LSTM | Dense] = []
-    for s in suffixes:
-        states = {name: workspace[f"{name}{s}"] for name in ("h0", "c0")}
-        layers.append(LSTM(workspace[f"W{s}"], workspace[f"R{s}"], workspace[f"b{s}"], **states))
+    layers: list[Recurrent | Dense] = [
+        _layer(kind, workspace, suffix) for suffix, kind in kinds.items()
+    ]
     if "F" in workspace:
-        layers.append(Dense(workspace["F"], workspace.get("bF")))
+        layers.append(_layer(Dense, workspace, ""))
     return Network(layers, Ts=sample_time(workspace["Ts"], "the workspace"))
+
+
+def recurrent_layer(workspace: Mapping[str, Any], suffix: str) -> Recurrent | None:
+    """Return the layer whose arrays' names end in a suffix, None if some of them are missing."""
+    kind = _kind(workspace, suffix)
+    if any(name + suffix not in workspace for name in _required(kind)):
+        return None
+    return _layer(kind, workspace, suffix)
+
+
+def _required(kind: type[Layer]) -> list[str]:
+    """Return the names that a workspace has to have for a layer of a kind."""
+    return [name for field, name in kind.workspace_names.items() if field not in kind.optional]
+
+
+def _layer(kind: type[AnyLayer], workspace: Mapping[str, Any], suffix: str) -> AnyLayer:
+    names = {field: name + suffix for field, name in kind.workspace_names.items()}
+    return kind(**{field: workspace[name] for field, name in names.items() if name in workspace})
+
+
+def _kind(workspace: Mapping[str, Any], suffix: str) -> type[Recurrent]:
+    """Return the kind of a layer, as the workspace says."""
+    said = workspace.get(f"kind{suffix}", workspace.get("kind", DEFAULT_KIND))
+    text = np.asarray(said).reshape(-1)
+    kind = KINDS.get(str(text[0])) if text.size == 1 else None
+    if kind is None:
+        raise InvalidValueError(
+            "there is no layer of this kind",
+            where="the workspace",
+            given=f"kind = {said}",
+            expected=", ".join(KINDS),
+            mend=f"leave kind out for {DEFAULT_KIND}",
+        )
+    return kind
 
 
 def check_diagram_is_network(diagram: BlockDiagram, network: Network) -> None:

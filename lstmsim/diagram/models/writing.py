@@ -84,6 +84,7 @@ def _model(
             raise DiagramError(
                 "the diagram has a block that model files cannot have",
                 where=place(block),
+                block=block.name,
                 given=kind,
                 expected=", ".join(BLOCKS),
                 mend=f"use {INSTEAD[kind]}" if kind in INSTEAD else None,

@@ -18,11 +18,11 @@ class Frame:
     Parameters
     ----------
     columns : ndarray of shape (n, n)
-        The directions; the first `alive` span what is left of the first that were begun with.
+        The directions; the first `alive` span the images of the first initial directions.
     order : ndarray of shape (n,)
-        Which of the directions that were begun with each column has come from.
+        The initial direction of each column.
     alive : int
-        How many have not been mapped to zero.  The columns after them are arbitrary.
+        Number of directions not mapped to zero.  The columns after them are arbitrary.
     """
 
     columns: FloatArray
@@ -31,13 +31,13 @@ class Frame:
 
     @classmethod
     def of(cls, columns: FloatArray) -> Frame:
-        """Return a frame that begins with these columns."""
+        """Return the initial frame of these columns."""
         n = len(columns)
         return cls(columns, np.arange(n), n)
 
     @classmethod
     def random(cls, n: int) -> Frame:
-        """Return a generic frame: one along the states might keep to what nothing mixes."""
+        """Return a random frame; one along the axes could stay in an invariant subspace."""
         numbers = np.random.default_rng(0).standard_normal((n, n))
         return cls.of(np.linalg.qr(numbers)[0])
 
@@ -45,8 +45,8 @@ class Frame:
 def factored(matrices: FloatArray, frame: Frame) -> tuple[FloatArray, Frame]:
     """Return ln |Rⱼⱼ| of A Q = Q⁺ R for one matrix A after the other, and the last frame.
 
-    A direction that is mapped to zero has −∞, and goes behind all others: in front of them the
-    arbitrary direction that takes its place would be one that they are kept orthogonal to.
+    A direction that is mapped to zero gets −∞ and moves to the end, because QR would otherwise
+    orthogonalise the others against the arbitrary vector in its place.
     """
     columns, order, alive = frame.columns, frame.order, frame.alive
     factors = np.empty((len(matrices), len(columns)))
@@ -57,23 +57,23 @@ def factored(matrices: FloatArray, frame: Frame) -> tuple[FloatArray, Frame]:
         packed, tau, _, _ = lapack.dgeqrf(product)
         r = np.abs(packed.diagonal())
         if r.min() <= 1e-10 * largest[k]:
-            lost = _zero(r, matrix, columns)
-            dead = np.flatnonzero(lost[:alive])
+            zero = _is_rounding(r, matrix, columns)
+            dead = np.flatnonzero(zero[:alive])
             if len(dead):
-                left = np.flatnonzero(~lost[:alive])
-                new = np.concatenate([left, dead, np.arange(alive, len(columns))])
-                order, alive = order[new], len(left)
+                kept = np.flatnonzero(~zero[:alive])
+                new = np.concatenate([kept, dead, np.arange(alive, len(columns))])
+                order, alive = order[new], len(kept)
                 if (new[:alive] != np.arange(alive)).any():
                     packed, tau, _, _ = lapack.dgeqrf(product[:, new])
-                    r, lost = np.abs(packed.diagonal()), lost[new]
-            r = np.where(lost, 0, r)
+                    r, zero = np.abs(packed.diagonal()), zero[new]
+            r = np.where(zero, 0, r)
         factors[k, order] = r
         columns, _, _ = lapack.dorgqr(packed, tau, overwrite_a=True)
     with np.errstate(divide="ignore"):
         return np.log(factors), Frame(columns, order, alive)
 
 
-def _zero(r: FloatArray, matrix: FloatArray, columns: FloatArray) -> npt.NDArray[np.bool_]:
+def _is_rounding(r: FloatArray, matrix: FloatArray, columns: FloatArray) -> npt.NDArray[np.bool_]:
     """Return which factors are no larger than the rounding of their own columns."""
     size = np.linalg.norm(np.abs(matrix) @ np.abs(columns), axis=0)
     return np.asarray(r <= 16 * len(r) * np.finfo(float).eps * size)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from rich import box
-from rich.table import Table
 
-from lstmsim.base import FloatArray, as_json, as_text, count
+from lstmsim.base import FloatArray, Report, Row, TableData, count, numbers
 
 #: An exponent is told from zero if it is this many standard errors away.
 _SURE = 3.0
@@ -20,7 +19,7 @@ _ROWS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class LyapunovSpectrum:
+class LyapunovSpectrum(Report):
     """The Lyapunov exponents of a run; ``str(report)`` is a table that a person reads.
 
     Parameters
@@ -70,7 +69,7 @@ class LyapunovSpectrum:
 
     @property
     def _unsure(self) -> float:
-        """How far the first exponent has to be from zero to be told from it."""
+        """The smallest magnitude that is significantly different from zero."""
         error = float(self.standard_error[0])
         return max(_SURE * error, _ROUNDING) if math.isfinite(error) else math.inf
 
@@ -106,40 +105,39 @@ class LyapunovSpectrum:
         )
 
     @property
-    def table(self) -> Table:
-        """The exponents as a Rich table: per sample, with standard error, and per second."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        for heading in ("exponent", "a sample", "± standard error", "a second"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        rows = zip(self.exponents, self.standard_error, self.per_second, strict=True)
-        for number, (value, error, rate) in enumerate(rows, start=1):
-            if number > _ROWS:
-                table.add_row("…", f"and {len(self.exponents) - _ROWS} more", "", "")
-                break
-            shown = f"{error:.1e}" if math.isfinite(error) else ""
-            table.add_row(str(number), _number(value), shown, _number(rate))
-        return table
+    def title(self) -> str:
+        """What it is about."""
+        return "Lyapunov exponents"
+
+    @property
+    def tables(self) -> tuple[TableData, ...]:
+        """The exponents per sample, with standard error, and per second."""
+        each = zip(self.exponents, self.standard_error, self.per_second, strict=True)
+        rows = [
+            (str(k), _number(value), f"{error:.1e}" if math.isfinite(error) else "", _number(rate))
+            for k, (value, error, rate) in enumerate(each, start=1)
+        ]
+        if len(rows) > _ROWS:
+            rows[_ROWS:] = [("…", f"and {len(rows) - _ROWS} more", "", "")]
+        columns = numbers("exponent", "a sample", "± standard error", "a second")
+        return (TableData(columns, tuple(map(Row, rows))),)
 
     def __repr__(self) -> str:
         return f"<LyapunovSpectrum: {self.summary}>"
 
-    def __str__(self) -> str:
-        return as_text(self.table, self.summary)
-
-    def to_json(self) -> str:
-        """Return the report as JSON; −∞ and NaN as null."""
-        return as_json(
-            {
-                "exponents": self.exponents,
-                "standard_error": self.standard_error,
-                "per_second": self.per_second,
-                "kaplan_yorke": self.kaplan_yorke,
-                "samples": self.samples,
-                "discarded": self.discarded,
-                "Ts": self.Ts,
-                "summary": self.summary,
-            }
-        )
+    @property
+    def content(self) -> dict[str, Any]:
+        """The numbers, without the running estimates."""
+        return {
+            "exponents": self.exponents,
+            "standard_error": self.standard_error,
+            "per_second": self.per_second,
+            "kaplan_yorke": self.kaplan_yorke,
+            "samples": self.samples,
+            "discarded": self.discarded,
+            "Ts": self.Ts,
+            "summary": self.summary,
+        }
 
 
 def kaplan_yorke(exponents: FloatArray) -> float:

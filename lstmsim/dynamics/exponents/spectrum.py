@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +15,20 @@ from lstmsim.base import (
     FloatArray,
     InvalidValueError,
     NonFiniteSignalError,
-    ShapeError,
-    real_array,
 )
 from lstmsim.blocks import checked_count
-from lstmsim.diagram import binding
+from lstmsim.diagram import State, held_or_over_time
 from lstmsim.dynamics.exponents.frames import Frame, factored
 from lstmsim.dynamics.exponents.report import LyapunovSpectrum
 from lstmsim.dynamics.linearization.compose import state_matrix
-from lstmsim.dynamics.linearization.points import input_sample
 from lstmsim.dynamics.linearization.step import Step, evaluate, step_of
 from lstmsim.engine import compile
 
 DEFAULT_SAMPLES = 100_000
-#: Running estimates, and batches whose means give the standard error.
+#: Number of running estimates, and of batches whose means give the standard error.
 _POINTS, _BATCHES = 500, 20
-#: Numbers held at a time, in signals and Jacobians.
-_HELD = 2**22
+#: Numbers in memory at a time, in signals and Jacobians.
+_CHUNK = 2**22
 
 
 def lyapunov(
@@ -40,7 +36,7 @@ def lyapunov(
     u: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
     samples: int | None = None,
     *,
-    state: binding.State | None = None,
+    state: State | None = None,
     discard: int = 1000,
 ) -> LyapunovSpectrum:
     """Return all Lyapunov exponents of a diagram.
@@ -55,14 +51,14 @@ def lyapunov(
         With at least one delay, of blocks that `compile` takes.
     u : array_like of shape (Ni,) or (T, Ni), or mapping of such, optional
         A constant input, or one over time; by source name if there are several.  Zero if not
-        given, whatever values the sources have: the autonomous system.
+        given, also for sources that have values: the autonomous system.
     samples : int, optional
-        How many samples to average over: 100,000, or all of an input over time.
+        Number of samples to average over: 100,000, or all of an input over time.
     state : Dataset or mapping, optional
-        Where to begin, as for `simulate`.
+        The initial state, as for `simulate`.
     discard : int, optional
-        How many samples to run before: the run comes to its attractor, and Q turns to the
-        directions of the exponents.
+        Number of samples before: the run approaches its attractor, and Q the directions of the
+        exponents.
 
     Returns
     -------
@@ -90,8 +86,8 @@ def lyapunov(
     Notes
     -----
     A direction that a Jacobian maps to zero has the exponent −∞.  So has one whose factor at
-    some sample is below rounding, which double precision does not tell from it.  Where a slope
-    jumps (a ReLU at 0), the one that the gradient takes is taken, as in `linearize`.
+    some sample is below rounding, which double precision does not tell from zero.  Where a slope
+    jumps (a ReLU at 0), the gradient's slope is used, as in `linearize`.
 
     References
     ----------
@@ -108,13 +104,14 @@ def lyapunov(
     discard = checked_count(discard, "discard", 0, "lyapunov")
     if samples is not None:
         samples = checked_count(samples, "samples", 1, "lyapunov")
-    inputs, samples = _inputs(step, u, samples, discard)
+    inputs, given = held_or_over_time(step.interface, u)
+    samples = _averaged(given, samples, discard)
     n = sum(step.states.values())
-    size = max(64, min(8192, _HELD // (n * n + sum(step.widths.values()))))
+    size = max(64, min(8192, _CHUNK // (n * n + sum(step.widths.values()))))
     frame = Frame.random(n)
     points = min(_POINTS, samples)
     sums, counts = np.zeros((points, n)), np.zeros(points)
-    for first, matrices in _along(diagram, step, inputs, state, (discard, samples), size):
+    for first, matrices in _jacobian_chunks(diagram, step, inputs, state, (discard, samples), size):
         if first == discard:
             frame = Frame.of(frame.columns)
         logs, frame = factored(matrices, frame)
@@ -125,47 +122,27 @@ def lyapunov(
     return _spectrum(sums, counts, discard, step.graph.Ts)
 
 
-def _inputs(
-    step: Step, u: Any, samples: int | None, discard: int
-) -> tuple[dict[str, FloatArray], int]:
-    """Return every source's samples, (1, width) if constant, and how many to average over."""
-    sources = step.graph.sources
-    given = dict(u) if isinstance(u, Mapping) else {} if u is None else dict.fromkeys(sources, u)
-    arrays = {name: real_array(v, "u", f"the input of {name!r}") for name, v in given.items()}
-    over_time = {name: array for name, array in arrays.items() if array.ndim == 2}
-    if not over_time or (not isinstance(u, Mapping) and len(sources) != 1):
-        constant = input_sample(step, u)
-        return {n: v[None, :] for n, v in constant.items()}, samples or DEFAULT_SAMPLES
-    # Of the inputs over time the first sample says whether there is such a source.
-    first = {
-        n: array[0] if array.ndim == 2 and len(array) else array for n, array in arrays.items()
-    }
-    rows = {name: value[None, :] for name, value in input_sample(step, first).items()} | over_time
-    lengths = {len(rows[name]) for name in over_time}
-    if len(lengths) > 1:
-        raise ShapeError(
-            "the inputs have different numbers of samples",
-            where="lyapunov",
-            given=", ".join(f"{name}: {len(rows[name])}" for name in over_time),
-            expected="inputs of one length",
-        )
-    left = lengths.pop() - discard
+def _averaged(given: int | None, samples: int | None, discard: int) -> int:
+    """Return how many samples to average over, of an input of given samples or a held one."""
+    if given is None:
+        return samples or DEFAULT_SAMPLES
+    left = given - discard
     if left < (samples or 1):
         raise InvalidValueError(
             "the input is too short",
             where="lyapunov",
-            given=f"{left + discard} samples of u",
+            given=f"{given} samples of u",
             expected=f"discard + samples = {discard} + {samples or 1} or more",
             mend="give a longer input, or a smaller discard= or samples=",
         )
-    return rows, samples or left
+    return samples or left
 
 
-def _along(
+def _jacobian_chunks(
     diagram: BlockDiagram,
     step: Step,
     inputs: Mapping[str, FloatArray],
-    state: binding.State | None,
+    state: State | None,
     lengths: tuple[int, int],
     size: int,
 ) -> Iterator[tuple[int, FloatArray]]:
@@ -188,11 +165,10 @@ def _along(
             run = compiled.run(u or None, state=state, signals=names, samples=number)
         except NonFiniteSignalError as error:
             # The run counts the samples of this chunk.
-            at = str(error).split("where:")[-1].splitlines()[0].strip()
-            signal, _, sample = at.rpartition(", sample ")
-            raise NonFiniteSignalError(
-                "the run does not stay finite",
-                where=f"lyapunov, {signal}, sample {first + int(sample)}",
+            raise error.replace(
+                problem="the run does not stay finite",
+                where=f"lyapunov, {error.where}",
+                sample=first + (error.sample or 0),
                 given="a number that is too large",
                 expected="finite signals",
                 mend="a smaller input or smaller weights keep it finite",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import networkx as nx
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
-from lstmsim.base import as_json, as_text, count
+from lstmsim.base import Report, Row, TableData, count, numbers, texts, words
 
 #: Rows that a table shows of one group, groups that it shows, and names that it shows of many.
 _ROWS, _GROUPS, _NAMES = 10, 20, 20
@@ -90,7 +88,7 @@ class LoopGroup:
 
 
 @dataclass(frozen=True)
-class LoopReport:
+class LoopReport(Report):
     """The result of `loops`; ``str(report)`` is a table that a person reads.
 
     Parameters
@@ -159,35 +157,31 @@ class LoopReport:
         return "\n".join(lines)
 
     @property
-    def table(self) -> Table:
-        """The loops as a Rich table, group by group; the first ones where there are many."""
-        table = Table(
-            title="feedback loops",
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            padding=(0, 1, 0, 0),
-        )
-        table.add_column("loop", justify="right", no_wrap=True)
-        table.add_column("delays")
-        table.add_column("role", no_wrap=True)
-        table.add_column("blocks")
+    def title(self) -> str:
+        """What it is about."""
+        return "feedback loops"
+
+    @property
+    def tables(self) -> tuple[TableData, ...]:
+        """The loops, group by group; the first ones where there are many."""
+        rows = []
         for group in self.groups[:_GROUPS]:
-            for loop, way in zip(group.loops[:_ROWS], _ways(group.loops[:_ROWS]), strict=True):
-                table.add_row(str(loop.number), escape(group.name), group.role, escape(way))
-            for rest in _rest(len(group.loops) - _ROWS, "more loop", "… and "):
-                table.add_row("", escape(group.name), group.role, rest)
-        for rest in _rest(len(self.groups) - _GROUPS, "more group", "… and "):
-            table.add_row("", "", "", rest)
-        return table
+            shown = group.loops[:_ROWS]
+            rows += [
+                (str(loop.number), group.name, group.role, way)
+                for loop, way in zip(shown, _ways(shown), strict=True)
+            ]
+            more = _rest(len(group.loops) - _ROWS, "more loop", "… and ")
+            rows += [("", group.name, group.role, rest) for rest in more]
+        more = _rest(len(self.groups) - _GROUPS, "more group", "… and ")
+        rows += [("", "", "", rest) for rest in more]
+        columns = (*numbers("loop"), *texts("delays"), *words("role"), *texts("blocks"))
+        return (TableData(columns, tuple(map(Row, rows)), self.title),)
 
-    def __str__(self) -> str:
-        return as_text(self.table, self.summary) if self.groups else self.summary
-
-    def to_json(self) -> str:
-        """Return the report as JSON, all loops that were found in it."""
-        content = {
+    @property
+    def content(self) -> dict[str, Any]:
+        """The report with all loops that were found."""
+        return {
             "summary": self.summary,
             "complete": self.complete,
             "stopped": self.stopped,
@@ -196,7 +190,6 @@ class LoopReport:
                 {"name": group.name, "role": group.role} | asdict(group) for group in self.groups
             ],
         }
-        return as_json(content)
 
 
 def _ways(loops: tuple[Loop, ...]) -> list[str]:

@@ -30,7 +30,7 @@ def loops(diagram: BlockDiagram, *, limit: int = 1000, seconds: float = 10.0) ->
     limit : int, optional
         How many loops to list: their number can grow exponentially with that of the blocks.
     seconds : float, optional
-        When to stop looking, in seconds.
+        The time limit of the search, in seconds.
 
     Returns
     -------
@@ -65,8 +65,8 @@ def loops(diagram: BlockDiagram, *, limit: int = 1000, seconds: float = 10.0) ->
     as their ports compute different things: through HADAMARD(x, x) lead two loops.
 
     A group is *inside* another one if its forward path is a part of the other's.  A forward
-    path is what of the loops' blocks a source reaches before it passes a delay that lies in a
-    loop; without any source, all blocks but the delays.  So the roles follow from the wires
+    path consists of the loops' blocks that a source reaches without passing a delay in a loop;
+    without any source, of all blocks but the delays.  So the roles follow from the wires
     alone.
 
     Every state without feedthrough counts as a delay, an integrator's too.
@@ -96,7 +96,7 @@ def flat(diagram: BlockDiagram) -> nx.MultiDiGraph:
         If it has subsystems, and cannot be compiled.
     """
     if any(block.blockclass == "subsystem" for block in diagram.blocklist):
-        host.compile_diagram(diagram)  # that is what dissolves them
+        host.compile_diagram(diagram)  # bdsim dissolves subsystems when it compiles
     return host.wire_graph(diagram)
 
 
@@ -120,20 +120,20 @@ def loops_of_wires(graph: nx.MultiDiGraph, limit: int = 1000, seconds: float = 1
         )
     host.check_loops(graph)
     graph = nx.freeze(graph)
-    found: list[tuple[Wire, ...]] = []
+    circuits: list[tuple[Wire, ...]] = []
     stopped, steps, deadline = "", 0, time.monotonic() + seconds
     for circuit in _circuits(graph):
-        if len(found) == limit:
+        if len(circuits) == limit:
             stopped = f"the limit is {count(limit, 'loop')}"
-        elif found and time.monotonic() > deadline:
+        elif circuits and time.monotonic() > deadline:
             stopped = f"the search was stopped after {seconds:g} s"
-        elif found and steps + len(circuit) > _WIRES:
+        elif circuits and steps + len(circuit) > _WIRES:
             stopped = f"those listed pass {count(steps, 'wire')}"
         if stopped:
             break
-        found.append(circuit)
+        circuits.append(circuit)
         steps += len(circuit)
-    return LoopReport(_grouped(graph, found), not stopped, stopped, graph)
+    return LoopReport(_grouped(graph, circuits), not stopped, stopped, graph)
 
 
 def _circuits(graph: nx.MultiDiGraph) -> Iterator[tuple[Wire, ...]]:
@@ -144,10 +144,13 @@ def _circuits(graph: nx.MultiDiGraph) -> Iterator[tuple[Wire, ...]]:
     for start, end, ports in graph.edges(data=True):
         wire = Wire(start, ports["out"], end, ports["into"])
         wires.setdefault((numbers[start], numbers[end]), []).append(wire)
-    # Numbers, whose order in sets is the same in every process.
-    plain = nx.DiGraph(wires.keys())
+    # Numbers, whose order in sets is the same in every process.  The edges are added to a graph
+    # that is there: to make one from them networkx would import pandas, in case they are a table.
+    plain = nx.DiGraph()
+    plain.add_edges_from(wires)
     parts = [nx.DiGraph(plain.subgraph(c)) for c in nx.strongly_connected_components(plain)]
     running = [_of_part(part, wires) for part in parts if part.size()]
+    # In turn, so that a limited search does not spend its limit on the first part.
     while running:
         for part in list(running):
             circuit = next(part, None)
@@ -161,30 +164,32 @@ def _of_part(
     part: nx.DiGraph, wires: dict[tuple[int, int], list[Wire]]
 ) -> Iterator[tuple[Wire, ...]]:
     for nodes in nx.simple_cycles(part):
-        steps = zip(nodes, nodes[1:] + nodes[:1], strict=True)
-        yield from itertools.product(*(wires[step] for step in steps))
+        pairs = zip(nodes, nodes[1:] + nodes[:1], strict=True)
+        yield from itertools.product(*(wires[pair] for pair in pairs))
 
 
-def _grouped(graph: nx.MultiDiGraph, found: list[tuple[Wire, ...]]) -> tuple[LoopGroup, ...]:
-    """Return circuits as loops in groups, in an order that only the diagram decides."""
-    place = {name: k for k, name in enumerate(graph)}
+def _grouped(graph: nx.MultiDiGraph, circuits: list[tuple[Wire, ...]]) -> tuple[LoopGroup, ...]:
+    """Return circuits as loops in groups, in an order that depends on the diagram alone."""
+    position = {name: k for k, name in enumerate(graph)}
     delays = dict(graph.nodes(data="delay"))
     groups: dict[tuple[str, ...], list[tuple[Wire, ...]]] = {}
-    for wires in found:
-        passed = tuple(sorted((w.start for w in wires if delays[w.start]), key=place.__getitem__))
+    for wires in circuits:
+        passed = tuple(
+            sorted((w.start for w in wires if delays[w.start]), key=position.__getitem__)
+        )
         first = next(k for k, wire in enumerate(wires) if wire.start == passed[0])
         groups.setdefault(passed, []).append((*wires[first:], *wires[:first]))
     inside, around = _nesting(graph, groups)
-    # Around more of the others comes later.
-    order = sorted(groups, key=lambda p: (len(around[p]), [place[name] for name in p]))
+    # Inner groups come before the groups around them.
+    order = sorted(groups, key=lambda p: (len(around[p]), [position[name] for name in p]))
     number_of = {passed: n for n, passed in enumerate(order, start=1)}
-    numbers, made = itertools.count(1), []
+    numbers, listed = itertools.count(1), []
     for passed in order:
         in_order = sorted(
             groups[passed],
-            key=lambda wires: (len(wires), [(place[w.end], w.into, w.out) for w in wires]),
+            key=lambda wires: (len(wires), [(position[w.end], w.into, w.out) for w in wires]),
         )
-        listed = tuple(
+        loops_of_group = tuple(
             Loop(
                 next(numbers),
                 tuple(w.start for w in wires),
@@ -196,8 +201,8 @@ def _grouped(graph: nx.MultiDiGraph, found: list[tuple[Wire, ...]]) -> tuple[Loo
         others = (
             tuple(sorted(number_of[other] for other in side[passed])) for side in (inside, around)
         )
-        made.append(LoopGroup(number_of[passed], passed, listed, *others))
-    return tuple(made)
+        listed.append(LoopGroup(number_of[passed], passed, loops_of_group, *others))
+    return tuple(listed)
 
 
 _Delays = tuple[str, ...]
@@ -206,7 +211,7 @@ _Delays = tuple[str, ...]
 def _nesting(
     graph: nx.MultiDiGraph, groups: dict[_Delays, list[tuple[Wire, ...]]]
 ) -> tuple[dict[_Delays, list[_Delays]], dict[_Delays, list[_Delays]]]:
-    """Return for every group those that it is inside of, and those that it is around."""
+    """Return for every group the groups around it, and the groups inside it."""
     blocks = {
         passed: {wire.start for wires in circuits for wire in wires}
         for passed, circuits in groups.items()
@@ -219,7 +224,7 @@ def _nesting(
     reached = set(sources or open_graph)
     for layer in nx.bfs_layers(open_graph, sources) if sources else ():
         reached.update(layer)
-    # Bits, as there may be many pairs of groups.
+    # Bit masks make the comparison of all pairs cheap.
     bit = {name: 1 << k for k, name in enumerate(sorted(looped & reached))}
     forward = {p: sum(bit.get(name, 0) for name in names) for p, names in blocks.items()}
     inside: dict[_Delays, list[_Delays]] = {passed: [] for passed in groups}

@@ -21,7 +21,7 @@ from lstmsim.dynamics.linearization.step import Signals, Step
 def gradient_flow(
     diagram: BlockDiagram, traces: xr.Dataset, *, start: int = 0, end: int | None = None
 ) -> xr.Dataset:
-    """Return how a change of what a delay stores spreads over a run, from each sample to the last.
+    """Return the derivatives of a run's last states with respect to all earlier ones, by delay.
 
     Delay d stores s_d(k), for an LSTM's delays c and h, and puts it out as x_d(k+1).  With the
     blocks A_de(k) = ∂s_d(k)/∂x_e(k) of the step's Jacobian A(k), and M_ed(k) = ∂s_e(k)/∂s_d(k)
@@ -31,8 +31,8 @@ def gradient_flow(
 
     the direct term, through the delay's own loop alone (the forget gate), and those through each
     other delay.  Over many samples it is the row of d in A(T) … A(t+1), times the M_ed(t) of all
-    e below one another.  It has every way from s_d(t) to s_d(T) in it, and is not the product of
-    one-sample derivatives, which leave out what other delays remember.
+    e below one another.  It contains every path from s_d(t) to s_d(T).  The product of one-sample
+    derivatives is another number: it leaves out the paths through other delays' memory.
 
     Parameters
     ----------
@@ -101,11 +101,11 @@ def flow_along(
     blocks = split(step, A)
     part = slice(first, last + 1)
     variables = _one_sample(step, blocks, within, part)
-    rows = {d: _far(step, A, within[d], d, first, last) for d in step.states}
-    own = {d: _products(blocks[d, d], first, last) for d in step.states}
+    rows = {d: _over_many(step, A, within[d], d, first, last) for d in step.states}
+    alone = {d: _log_norms(blocks[d, d], first, last) for d in step.states}
     variables["log_norm"] = (("delay", "time"), [rows[d][0] for d in step.states])
-    variables["log_norm_own"] = (("delay", "time"), [own[d] for d in step.states])
-    values, scale = _joined([rows[d][1] for d in step.states])
+    variables["log_norm_own"] = (("delay", "time"), [alone[d] for d in step.states])
+    values, scale = _stacked([rows[d][1] for d in step.states])
     variables["transition"] = (("state_next", "state"), values)
     variables["log_scale"] = ((), scale)
     names = list(labels(step.states))
@@ -144,15 +144,15 @@ def _range(start: Any, end: Any, samples: int) -> tuple[int, int]:
 
 
 def _within(step: Step, signals: Signals, samples: int) -> dict[str, FloatArray]:
-    """Return ∂(all that is stored)/∂s_d within a sample, by delay d, (S, n, width of d)."""
+    """Return ∂(s of all delays)/∂s_d within a sample, by delay d, (S, n, width of d)."""
     drivers = {name: step.driver(name) for name in step.states}
-    found = jacobians(step, signals, drivers.values(), drivers.values())
+    composed = jacobians(step, signals, drivers.values(), drivers.values())
     n = sum(step.states.values())
     stacked = {}
     for d, width in step.states.items():
         column, top = np.zeros((samples, n, width)), 0
         for e, height in step.states.items():
-            block = found[drivers[e]].get(drivers[d])
+            block = composed[drivers[e]].get(drivers[d])
             if block is not None:
                 column[:, top : top + height] = block.dense
             top += height
@@ -198,7 +198,7 @@ def _norms(matrices: FloatArray) -> FloatArray:
     return found
 
 
-def _far(
+def _over_many(
     step: Step, A: FloatArray, within: FloatArray, delay: str, first: int, last: int
 ) -> tuple[FloatArray, Scaled]:
     """Return ln ‖∂s(last)/∂s(t)‖ for every t, and the delay's rows of A(last) … A(first+1)."""
@@ -213,7 +213,7 @@ def _far(
     return found, product
 
 
-def _products(gains: FloatArray, first: int, last: int) -> FloatArray:
+def _log_norms(gains: FloatArray, first: int, last: int) -> FloatArray:
     """Return ln ‖gains(last) … gains(t+1)‖ for every t."""
     product = Scaled.of(np.eye(gains.shape[1]))
     found = np.empty(last - first + 1)
@@ -224,7 +224,7 @@ def _products(gains: FloatArray, first: int, last: int) -> FloatArray:
     return found
 
 
-def _joined(parts: list[Scaled]) -> tuple[FloatArray, float]:
+def _stacked(parts: list[Scaled]) -> tuple[FloatArray, float]:
     """Return matrices below one another, and the logarithm of their common scale."""
     scale = max(part.log_scale for part in parts)
     if scale == -math.inf:

@@ -13,7 +13,7 @@ from lstmsim.base import DiagramError, FloatArray
 from lstmsim.dynamics.gains.products import norms
 from lstmsim.dynamics.linearization.compose import labels, state_matrix
 from lstmsim.dynamics.linearization.kinks import described, warn
-from lstmsim.dynamics.linearization.points import along
+from lstmsim.dynamics.linearization.points import signals_along_run
 from lstmsim.dynamics.linearization.step import Signals, Step, step_of
 
 #: Blocks of the step's Jacobian: by the delay that is changed, and by the delay that it is fed.
@@ -23,7 +23,7 @@ Blocks = dict[tuple[str, str], FloatArray]
 def loop_gains(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
     """Return the gains of the feedback loops along a run.
 
-    With x_d what delay d puts out, the gain from delay e to delay d is the block
+    With x_d the output of delay d, the gain from delay e to delay d is the block
     ∂x_d(k+1)/∂x_e(k) of the Jacobian of sample k.  From a delay to itself it is the gain of its
     own loop, all other delays opened.  Of an LSTM layer that of the cell state, the inner loop,
     is diag f; that of the hidden state, the outer loop, is ∂h/∂h⁻.
@@ -82,9 +82,9 @@ def gains_along(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
         f"{e} to {d}": (("time", f"{d}_next_element", f"{e}_element"), block)
         for (e, d), block in blocks.items()
     }
-    own = [blocks[d, d] for d in step.states]
-    variables["loop_norm"] = (("time", "delay"), np.stack([norms(b) for b in own], axis=1))
-    variables["loop_radius"] = (("time", "delay"), np.stack([radii(b) for b in own], axis=1))
+    loops = [blocks[d, d] for d in step.states]
+    variables["loop_norm"] = (("time", "delay"), np.stack([norms(b) for b in loops], axis=1))
+    variables["loop_radius"] = (("time", "delay"), np.stack([radii(b) for b in loops], axis=1))
     variables["spectral_radius"] = (("time",), radii(A))
     variables["singular_values"] = (("time", "mode"), np.linalg.svd(A, compute_uv=False))
     return xr.Dataset(
@@ -95,7 +95,7 @@ def gains_along(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
 
 
 def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step, Signals, str]:
-    """Return what a diagram with delays computes, all signals of its run, and its kinks."""
+    """Return the sample map of a diagram with delays, all signals of a run, and its kinks."""
     step = step_of(diagram)
     if not step.states:
         raise DiagramError(
@@ -104,7 +104,7 @@ def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step
             given="no UNITDELAY or ZOH",
             expected="at least one delay",
         )
-    signals = along(step, traces)
+    signals = signals_along_run(step, traces)
     return step, signals, described(step, signals, traces.sizes["time"])
 
 

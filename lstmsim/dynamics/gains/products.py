@@ -1,4 +1,4 @@
-"""Products of many matrices, whose numbers leave the range of floating point."""
+"""Products of many matrices, which would overflow or underflow."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from lstmsim.base import FloatArray
 
-#: An exponent that no product reaches: of a column of zeros.
-_NONE = -(2**60)
+#: The exponent of a column of zeros, which no product reaches.
+_ZERO = -(2**60)
 
 
 @dataclass(frozen=True)
 class Scaled:
     """A matrix whose column j is values[:, j]·2^exponents[j].
 
-    Columns have exponents of their own: where a loop does not feed another one, the product of
-    the one may be beyond any factor of the other's.
+    Each column has its own exponent, because the products of two loops that do not feed one
+    another may differ by more than floating point can express.
     """
 
     values: FloatArray
@@ -30,29 +30,29 @@ class Scaled:
         """Return a matrix, scaled."""
         sizes = np.abs(matrix).max(axis=0, initial=0)
         powers = np.where(sizes > 0, np.frexp(sizes)[1], 0).astype(np.int64)
-        return cls(np.ldexp(matrix, -powers), np.where(sizes > 0, powers, _NONE))
+        return cls(np.ldexp(matrix, -powers), np.where(sizes > 0, powers, _ZERO))
 
     def times(self, matrix: FloatArray) -> Scaled:
-        """Return this matrix times another one."""
+        """Return the product of this matrix and another one."""
         terms = np.frexp(matrix)[1] + self.exponents[:, None]
-        terms = np.where((matrix != 0) & (self.exponents[:, None] > _NONE), terms, _NONE)
-        largest = terms.max(axis=0, initial=_NONE)
+        terms = np.where((matrix != 0) & (self.exponents[:, None] > _ZERO), terms, _ZERO)
+        largest = terms.max(axis=0, initial=_ZERO)
         shifts = np.clip(self.exponents[:, None] - largest[None, :], -5000, 5000)
-        shifted = np.where(terms > _NONE, np.ldexp(matrix, shifts.astype(np.int32)), 0)
+        shifted = np.where(terms > _ZERO, np.ldexp(matrix, shifts.astype(np.int32)), 0)
         product = Scaled.of(self.values @ shifted)
-        lost = (product.exponents == _NONE) | (largest == _NONE)
-        return Scaled(product.values, np.where(lost, _NONE, product.exponents + largest))
+        lost = (product.exponents == _ZERO) | (largest == _ZERO)
+        return Scaled(product.values, np.where(lost, _ZERO, product.exponents + largest))
 
     @property
     def log_scale(self) -> float:
         """The logarithm of the largest column's scale; −∞ if all is zero."""
-        largest = int(self.exponents.max(initial=_NONE))
-        return -math.inf if largest == _NONE else largest * math.log(2)
+        largest = int(self.exponents.max(initial=_ZERO))
+        return -math.inf if largest == _ZERO else largest * math.log(2)
 
     @property
     def mantissa(self) -> FloatArray:
-        """The matrix over its scale; what is smaller by more than 1e-308 is zero."""
-        shifts = np.clip(self.exponents - self.exponents.max(initial=_NONE), -5000, 0)
+        """The matrix divided by its scale; elements below 1e-308 are zero."""
+        shifts = np.clip(self.exponents - self.exponents.max(initial=_ZERO), -5000, 0)
         return np.asarray(np.ldexp(self.values, shifts.astype(np.int32)))
 
     @property

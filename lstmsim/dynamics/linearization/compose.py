@@ -11,12 +11,12 @@ from lstmsim.base import InvalidValueError
 from lstmsim.dynamics.linearization.jacobian import Array, Jacobian, identity, local_jacobians
 from lstmsim.dynamics.linearization.step import Signals, Step
 
-#: By signal, and by the seed that it is differentiated by.
+#: By signal, and by the seed: the signal that it is differentiated with respect to.
 Composed = dict[str, dict[str, Jacobian]]
-#: A Jacobian of a chunk of samples has about this many elements, so that it stays in the cache.
+#: A chunk's Jacobian has about this many elements, so that it stays in the cache.
 _CHUNK = 2**18
-#: Elements of the matrices of one linearization.
-_MOST = 2**31
+#: The largest number of elements of one linearization, 16 GiB.
+_MAX_ELEMENTS = 2**31
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def labels(widths: Mapping[str, int]) -> tuple[str, ...]:
 def jacobians(
     step: Step, signals: Signals, wanted: Iterable[str], seeds: Iterable[str]
 ) -> Composed:
-    """Return the Jacobians of some signals by others, within one sample.
+    """Return the Jacobians of some signals with respect to others, within one sample.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def jacobians(
     wanted : iterable of str
         The signals to differentiate.
     seeds : iterable of str
-        The signals to differentiate by: delays, sources, or others, as if something were added
-        to them.
+        The signals to differentiate with respect to: delays, sources, or others, as if an
+        independent signal were added to them.
 
     Returns
     -------
@@ -69,12 +69,13 @@ def jacobians(
     """
     widths, seeds, wanted = step.widths, set(seeds), set(wanted)
     known = [*step.states, *step.graph.sources]
-    found: Composed = {
+    # Forward mode: a Jacobian by every seed follows each signal through the diagram.
+    composed: Composed = {
         name: {name: identity(widths[name])} if name in seeds else {} for name in known
     }
-    last = {name: node.name for node in step.nodes for name in node.inputs}
+    last_reader = {name: node.name for node in step.nodes for name in node.inputs}
     for node in step.nodes:
-        parts = [found[name] for name in node.inputs]
+        parts = [composed[name] for name in node.inputs]
         total: dict[str, Jacobian] = {}
         if any(parts):
             inputs = tuple(signals[name] for name in node.inputs)
@@ -87,17 +88,17 @@ def jacobians(
                     total[seed] = total[seed] + term if seed in total else term
         if node.name in seeds:
             total[node.name] = identity(node.width)
-        found[node.name] = total
+        composed[node.name] = total
         for name in set(node.inputs):
-            if last[name] == node.name and name not in wanted and name not in known:
-                del found[name]  # all that read it are done
-    return {name: found[name] for name in wanted}
+            if last_reader[name] == node.name and name not in wanted and name not in known:
+                del composed[name]
+    return {name: composed[name] for name in wanted}
 
 
-def _place(
+def _fill(
     target: Array, composed: Composed, rows: Mapping[str, int], columns: Mapping[str, int]
 ) -> None:
-    """Write the Jacobians of the rows' signals by the columns' seeds into one array (S, m, n)."""
+    """Write the Jacobians of the rows' signals by the columns' seeds into an array (S, m, n)."""
     top = 0
     for signal, height in rows.items():
         left = 0
@@ -112,7 +113,7 @@ def _place(
 
 
 def chunks(signals: Signals, samples: int, widest: int) -> list[tuple[slice, Signals]]:
-    """Return signals in chunks of samples, so many that a Jacobian fits into the cache."""
+    """Return signals in chunks of samples whose Jacobians fit into the cache."""
     size = max(16, _CHUNK // max(1, widest) ** 2)
     parts = [slice(k, min(k + size, samples)) for k in range(0, samples, size)]
     return [
@@ -121,13 +122,13 @@ def chunks(signals: Signals, samples: int, widest: int) -> list[tuple[slice, Sig
     ]
 
 
-def _check_room(numbers: int) -> None:
-    if numbers > _MOST:
+def _check_size(elements: int) -> None:
+    if elements > _MAX_ELEMENTS:
         raise InvalidValueError(
             "the Jacobians of so many samples do not fit into memory",
             where="traces",
-            given=f"{8 * numbers / 2**30:.0f} GiB of matrices",
-            expected=f"at most {8 * _MOST / 2**30:.0f} GiB",
+            given=f"{8 * elements / 2**30:.0f} GiB of matrices",
+            expected=f"at most {8 * _MAX_ELEMENTS / 2**30:.0f} GiB",
             mend="take some samples: traces.isel(time=slice(0, 100)), or sample=k",
         )
 
@@ -144,16 +145,16 @@ def state_space(
     signals : dict
         All its signals, as `evaluate` returns them.
     samples : int
-        How many samples they have.
+        Number of samples.
     opened : collection of str
-        Delays whose outputs are taken as inputs, and whose inputs as further outputs.
+        Delays whose loops are cut: their outputs become inputs, and their inputs outputs.
     """
     states = {name: width for name, width in step.states.items() if name not in opened}
     cut = {name: width for name, width in step.states.items() if name in opened}
     inputs = step.graph.sources | cut
     sizes = [sum(part.values()) for part in (states, inputs, step.outputs, cut)]
     n, m, p = sizes[0], sizes[1], sizes[2] + sizes[3]
-    _check_room(samples * (n + p) * (n + m))
+    _check_size(samples * (n + p) * (n + m))
     further = {}
     for name, width in cut.items():
         label = f"{name}_next"
@@ -162,13 +163,13 @@ def state_space(
         further[label] = width
     A, B = np.zeros((samples, n, n)), np.zeros((samples, n, m))
     C, D = np.zeros((samples, p, n)), np.zeros((samples, p, m))
-    # A signal may drive several delays and sinks: rows go by what they are for.
+    # Rows are named by their purpose, since one signal may drive several delays and sinks.
     drivers = {name: step.driver(name) for name in step.states}
     wanted = {*drivers.values(), *step.outputs}
     for part, now in chunks(signals, samples, max(step.widths.values())):
-        found = jacobians(step, now, wanted, [*step.states, *step.graph.sources])
-        by_row = {f"next {name}": found[driver] for name, driver in drivers.items()}
-        by_row |= {f"out {name}": found[name] for name in step.outputs}
+        composed = jacobians(step, now, wanted, [*step.states, *step.graph.sources])
+        by_row = {f"next {name}": composed[driver] for name, driver in drivers.items()}
+        by_row |= {f"out {name}": composed[name] for name in step.outputs}
         upper = {f"next {name}": width for name, width in states.items()}
         lower = {f"out {name}": width for name, width in step.outputs.items()}
         lower |= {f"next {name}": width for name, width in cut.items()}
@@ -178,20 +179,20 @@ def state_space(
             (C, lower, states),
             (D, lower, inputs),
         ):
-            _place(target[part], by_row, rows, columns)
+            _fill(target[part], by_row, rows, columns)
     return StateSpace(
         A, B, C, D, labels(states), labels(inputs), labels(step.outputs) + labels(further)
     )
 
 
 def state_matrix(step: Step, signals: Signals, samples: int) -> Array:
-    """Return A alone, about every sample, (S, n, n)."""
+    """Return the matrices A about every sample, (S, n, n), without B, C and D."""
     n = sum(step.states.values())
-    _check_room(samples * n * n)
+    _check_size(samples * n * n)
     A = np.zeros((samples, n, n))
     drivers = {name: step.driver(name) for name in step.states}
     for part, now in chunks(signals, samples, max(step.widths.values())):
-        found = jacobians(step, now, drivers.values(), step.states)
-        rows = {name: found[driver] for name, driver in drivers.items()}
-        _place(A[part], rows, step.states, step.states)
+        composed = jacobians(step, now, drivers.values(), step.states)
+        rows = {name: composed[driver] for name, driver in drivers.items()}
+        _fill(A[part], rows, step.states, step.states)
     return A

@@ -9,20 +9,25 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
 from lstmsim.blocks import checked_count
+from lstmsim.diagram import one_sample
 from lstmsim.dynamics.linearization.compose import state_matrix
 from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints
 from lstmsim.dynamics.linearization.kinks import nonsmooth
-from lstmsim.dynamics.linearization.points import Sample, initial_states, input_sample
+from lstmsim.dynamics.linearization.points import Sample, own_states
 from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate, next_states, step_of
 
-#: What a residual |F(x) − x| may be in each element, relative to max(1, |x|).
+#: The largest residual |F(x) − x| of an element, relative to max(1, |x|).
 TOLERANCE = 1e-12
-#: A start has run away if it is farther out than this, and A − I as good as singular there: a
-#: state that hardly changes any more because of its size is no fixed point.
+#: A start has diverged if |x| is above the first and the smallest singular value of A − I below the
+#: second: a state that hardly changes relative to its size is no fixed point.
 _FAR, _SINGULAR = 1e3, 1e-10
+#: Points closer than this, relative to max(1, |x|), are one.
 _SAME = 1e-6
+#: Spectral radii closer to 1 than this are not told from 1: eigenvalues have rounding errors.
 _MARGIN = 1e-8
+#: Samples of the free run that brings starts close to attractors.
 _FREE_RUN = 200
+#: Times that Newton's step is halved before a start is given up.
 _HALVINGS = 20
 
 
@@ -38,7 +43,7 @@ def fixed_points(
 
     Newton's method with the exact Jacobian A, x ← x − t (A − I)⁻¹ (F(x) − x), t halved until the
     residual falls, from many starts at once: zero, the initial states, random states of
-    magnitudes from 0.1 to 10, and where each of these is after 200 samples of a free run.
+    magnitudes from 0.1 to 10, and the states of free runs of 200 samples from each of these.
 
     Parameters
     ----------
@@ -47,18 +52,18 @@ def fixed_points(
     u : array_like of shape (Ni,), or mapping of such, optional
         The constant input, by source name if there are several; zero if not given.
     starts : int, optional
-        How many random states to start from.
+        Number of random starts.
     iterations : int, optional
-        How many steps of Newton's method a start may take.
+        The largest number of Newton's steps from a start.
     seed : int, optional
-        Of the random states.
+        Seed of the random starts.
 
     Returns
     -------
     FixedPoints
-        All that were found, each with its residual, in no element more than 1e-12·max(1, |x|),
-        its eigenvalues and its stability; ``str(report)`` is a table, and says how hard the
-        search was.  A search cannot show that there are no others.
+        The points found, each with its residual, in no element more than 1e-12·max(1, |x|),
+        its eigenvalues and its stability; ``str(report)`` is a table with the effort of the
+        search.  A search cannot show that there are no other points.
 
     Raises
     ------
@@ -91,16 +96,16 @@ def fixed_points(
             given="no UNITDELAY or ZOH",
             expected="at least one delay",
         )
-    inputs = {name: value[None, :] for name, value in input_sample(step, u).items()}
-    first = np.concatenate([*initial_states(diagram, step).values()])
-    begun = _starts(step, inputs, first, starts, seed)
-    x, residuals, steps = _newton(step, inputs, begun, iterations)
-    good = (residuals <= TOLERANCE) & ~_escaped(step, inputs, x)
-    found = _distinct(x[good], residuals[good])
+    inputs = {name: value[None, :] for name, value in one_sample(step.interface, u).items()}
+    first = np.concatenate([*own_states(diagram, step).values()])
+    initial = _starts(step, inputs, first, starts, seed)
+    x, residuals, steps = _newton(step, inputs, initial, iterations)
+    good = (residuals <= TOLERANCE) & ~_diverged(step, inputs, x)
+    distinct = _distinct(x[good], residuals[good])
     return FixedPoints(
-        points=tuple(_described(step, inputs, *pair) for pair in found),
+        points=tuple(_described(step, inputs, *pair) for pair in distinct),
         u={name: value[0] for name, value in inputs.items()},
-        starts=len(begun),
+        starts=len(initial),
         converged=int(good.sum()),
         iterations=steps,
         smallest_residual=float(residuals.min()),
@@ -108,8 +113,8 @@ def fixed_points(
 
 
 def _split(step: Step, x: Array) -> Signals:
-    borders = np.cumsum(list(step.states.values()))[:-1]
-    return dict(zip(step.states, np.split(x, borders, axis=1), strict=True))
+    ends = np.cumsum(list(step.states.values()))[:-1]
+    return dict(zip(step.states, np.split(x, ends, axis=1), strict=True))
 
 
 def _next(step: Step, inputs: Mapping[str, Array], x: Array) -> Array:
@@ -121,19 +126,19 @@ def _starts(step: Step, inputs: Mapping[str, Array], first: Array, number: int, 
     rng = np.random.default_rng(seed)
     scales = 10 ** rng.uniform(-1, 1, (number, 1))
     random = scales * rng.standard_normal((number, len(first)))
-    begun = np.concatenate([np.zeros((1, len(first))), first[None, :], random])
-    run = begun
+    initial = np.concatenate([np.zeros((1, len(first))), first[None, :], random])
+    run = initial
     for _ in range(_FREE_RUN):
         run = _next(step, inputs, run)
-    # A run that grows without bound ends nowhere that is worth starting from.
+    # The end of an unbounded run is near no fixed point.
     bounded = (np.abs(run) < 1e6).all(axis=1)
-    return np.concatenate([begun, run[bounded]])
+    return np.concatenate([initial, run[bounded]])
 
 
 def _newton(
     step: Step, inputs: Mapping[str, Array], x: Array, iterations: int
 ) -> tuple[Array, Array, int]:
-    """Return where the starts ended, their scaled residuals, and the steps that were taken."""
+    """Return the last iterates of all starts, their scaled residuals, and the number of steps."""
     with np.errstate(all="ignore"):
         residual = _next(step, inputs, x) - x
         active = np.isfinite(residual).all(axis=1)
@@ -141,8 +146,8 @@ def _newton(
         while active.any() and steps < iterations:
             steps += 1
             rows = np.flatnonzero(active)
-            moved, left, better = _newton_step(step, inputs, x[rows], residual[rows])
-            x[rows[better]], residual[rows[better]] = moved[better], left[better]
+            iterate, remainder, better = _newton_step(step, inputs, x[rows], residual[rows])
+            x[rows[better]], residual[rows[better]] = iterate[better], remainder[better]
             active[rows[~better]] = False
         scaled = (np.abs(residual) / np.maximum(1, np.abs(x))).max(axis=1)
     return x, np.where(np.isfinite(scaled), scaled, np.inf), steps
@@ -151,7 +156,7 @@ def _newton(
 def _newton_step(
     step: Step, inputs: Mapping[str, Array], x: Array, residual: Array
 ) -> tuple[Array, Array, Array]:
-    """Return one damped step from every row, the residuals there, and whether they are less."""
+    """Return one damped step from every row, the residuals there, and whether they fell."""
     signals = evaluate(step, _split(step, x) | dict(inputs))
     matrix = state_matrix(step, signals, len(x)) - np.eye(x.shape[1])
     usable = np.isfinite(matrix).all(axis=(1, 2))
@@ -161,7 +166,7 @@ def _newton_step(
     except np.linalg.LinAlgError:
         direction = (np.linalg.pinv(matrix, rcond=1e-13) @ -residual[:, :, None])[:, :, 0]
     norm = np.linalg.norm(residual, axis=1)
-    moved, left, better = x.copy(), residual.copy(), np.zeros(len(x), bool)
+    iterate, remainder, better = x.copy(), residual.copy(), np.zeros(len(x), bool)
     length = 1.0
     for _ in range(_HALVINGS):
         rows = np.flatnonzero(usable & ~better)
@@ -169,33 +174,34 @@ def _newton_step(
             break
         tried = x[rows] + length * direction[rows]
         new = _next(step, inputs, tried) - tried
-        less = np.linalg.norm(new, axis=1) < (1 - 1e-4 * length) * norm[rows]
-        good = rows[less]
-        moved[good], left[good], better[good] = tried[less], new[less], True
+        # Armijo's condition: the residual falls by a share of what the step's length promises.
+        fell = np.linalg.norm(new, axis=1) < (1 - 1e-4 * length) * norm[rows]
+        good = rows[fell]
+        iterate[good], remainder[good], better[good] = tried[fell], new[fell], True
         length /= 2
-    return moved, left, better
+    return iterate, remainder, better
 
 
-def _escaped(step: Step, inputs: Mapping[str, Array], x: Array) -> Array:
-    """Return which points lie far out where the state hardly changes."""
-    escaped: Array = np.abs(x).max(axis=1) > _FAR
-    if escaped.any():
-        signals = evaluate(step, _split(step, x[escaped]) | dict(inputs))
-        matrix = state_matrix(step, signals, int(escaped.sum())) - np.eye(x.shape[1])
-        finite = np.isfinite(matrix).all(axis=(1, 2))
-        matrix[~finite] = 0
-        escaped[escaped] = np.linalg.svd(matrix, compute_uv=False)[:, -1] <= _SINGULAR
-    return escaped
+def _diverged(step: Step, inputs: Mapping[str, Array], x: Array) -> Array:
+    """Return a mask of points that are far out, where the state hardly changes."""
+    diverged = np.zeros(len(x), bool)
+    far = np.flatnonzero(np.abs(x).max(axis=1) > _FAR)
+    if len(far):
+        signals = evaluate(step, _split(step, x[far]) | dict(inputs))
+        matrix = state_matrix(step, signals, len(far)) - np.eye(x.shape[1])
+        matrix[~np.isfinite(matrix).all(axis=(1, 2))] = 0
+        diverged[far] = np.linalg.svd(matrix, compute_uv=False)[:, -1] <= _SINGULAR
+    return diverged
 
 
 def _distinct(x: Array, residuals: Array) -> list[tuple[Array, float]]:
-    """Return points that differ, of equal ones that with the smallest residual, in order."""
-    found: list[tuple[Array, float]] = []
+    """Return the different points in order; of equal ones the one with the smallest residual."""
+    distinct: list[tuple[Array, float]] = []
     for k in np.argsort(residuals, kind="stable"):
         scale = max(1.0, float(np.abs(x[k]).max()))
-        if all(np.abs(x[k] - other).max() > _SAME * scale for other, _ in found):
-            found.append((x[k], float(residuals[k])))
-    return sorted(found, key=lambda pair: (np.round(pair[0], 5) + 0.0).tolist())
+        if all(np.abs(x[k] - other).max() > _SAME * scale for other, _ in distinct):
+            distinct.append((x[k], float(residuals[k])))
+    return sorted(distinct, key=lambda pair: (np.round(pair[0], 5) + 0.0).tolist())
 
 
 def _described(step: Step, inputs: Mapping[str, Array], x: Array, residual: float) -> FixedPoint:

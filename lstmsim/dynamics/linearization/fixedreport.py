@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
-from lstmsim.base import as_json, as_text, count
+from lstmsim.base import Report, Row, TableData, count, numbers, texts, words
 from lstmsim.dynamics.linearization.step import Array
 
 #: Rows and numbers of the table; what is beyond them is counted.
@@ -49,7 +48,7 @@ class FixedPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedPoints:
+class FixedPoints(Report):
     """The fixed points that a search found; ``str(report)`` is a table that a person reads.
 
     Parameters
@@ -117,59 +116,53 @@ class FixedPoints:
         return "\n".join(lines)
 
     @property
-    def table(self) -> Table:
-        """The fixed points as a Rich table: stability, eigenvalues, residual and states."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("", justify="right", no_wrap=True)
-        table.add_column("stability", no_wrap=True)
-        table.add_column("max |λ|", justify="right", no_wrap=True)
-        table.add_column("eigenvalues", no_wrap=True)
-        table.add_column("residual", justify="right", no_wrap=True)
-        table.add_column("states")
-        for number, point in enumerate(self.points[:_ROWS]):
-            states = [f"{n}: {_numbers(v)}" for n, v in point.states.items()]
-            table.add_row(
+    def title(self) -> str:
+        """What it is about."""
+        return "fixed points"
+
+    @property
+    def tables(self) -> tuple[TableData, ...]:
+        """Stability, eigenvalues, residual and states of each."""
+        rows = [
+            (
                 str(number),
                 point.stability + "*" * bool(point.nonsmooth),
                 f"{point.spectral_radius:.5g}",
                 _numbers(point.eigenvalues, _EIGENVALUES, "\n"),
                 f"{point.residual:.1e}",
-                "\n".join(states),
+                "\n".join(f"{n}: {_numbers(v)}" for n, v in point.states.items()),
             )
+            for number, point in enumerate(self.points[:_ROWS])
+        ]
         if len(self.points) > _ROWS:
-            table.add_row("", f"and {len(self.points) - _ROWS} more", "", "", "", "")
-        return table
+            rows.append(("", f"and {len(self.points) - _ROWS} more", "", "", "", ""))
+        columns = (
+            *numbers(""),
+            *words("stability"),
+            *numbers("max |λ|"),
+            *words("eigenvalues"),
+            *numbers("residual"),
+            *texts("states"),
+        )
+        return (TableData(columns, tuple(map(Row, rows))),)
 
     def __repr__(self) -> str:
         return f"<FixedPoints: {self.summary}>"
 
-    def __str__(self) -> str:
-        return as_text(self.table, self.summary) if self.points else self.summary
-
-    def to_json(self) -> str:
-        """Return the report as JSON; an eigenvalue is a pair of its real and imaginary part."""
-        points = [
-            {
-                "states": {name: value.tolist() for name, value in p.states.items()},
-                "residual": p.residual,
-                "eigenvalues": [[float(v.real), float(v.imag)] for v in p.eigenvalues],
-                "spectral_radius": p.spectral_radius,
-                "stability": p.stability,
-                "nonsmooth": list(p.nonsmooth),
-            }
-            for p in self.points
-        ]
-        return as_json(
-            {
-                "points": points,
-                "u": {name: value.tolist() for name, value in self.u.items()},
-                "starts": self.starts,
-                "converged": self.converged,
-                "iterations": self.iterations,
-                "smallest_residual": self.smallest_residual,
-                "summary": self.summary,
-            }
-        )
+    @property
+    def content(self) -> dict[str, Any]:
+        """All numbers; an eigenvalue is a pair of its real and imaginary part."""
+        return {
+            "points": [
+                vars(p) | {"eigenvalues": np.asarray(p.eigenvalues, complex)} for p in self.points
+            ],
+            "u": self.u,
+            "starts": self.starts,
+            "converged": self.converged,
+            "iterations": self.iterations,
+            "smallest_residual": self.smallest_residual,
+            "summary": self.summary,
+        }
 
 
 def _numbers(values: Array, most: int = _NUMBERS, between: str = ", ") -> str:

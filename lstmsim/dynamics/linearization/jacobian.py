@@ -1,7 +1,7 @@
-"""Jacobians of one signal by another, at all samples at once, with their structure kept.
+"""Jacobians of one signal by another, at all samples at once, with their structure.
 
-Most of a diagram is element-wise: its Jacobians are diagonals, and gains' are the same at every
-sample.  Both are kept as what they are until a product fills them.
+Most operations are element-wise, so that their Jacobians are diagonal; those of gains are the same
+at every sample.  Diagonals and constants are stored as such until a product fills them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Jacobian:
     values : ndarray
         The numbers.
     diagonal : bool
-        Whether they are a diagonal.
+        Whether only the diagonal is stored.
     """
 
     values: Array

@@ -1,4 +1,4 @@
-"""Points at which a slope jumps: named, so that nobody takes a one-sided slope for exact."""
+"""Kinks: points at which a slope jumps, so that a linearization holds on one side only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Kink:
     samples : ndarray of int
         The samples.
     slopes : tuple of float
-        The slopes that are taken there, each once.
+        The slopes that are used there, each once.
     """
 
     samples: Array
@@ -28,29 +28,29 @@ class Kink:
 
 
 def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Kink]:
-    """Return where blocks are on a kink, by signal name."""
-    found = {}
+    """Return the kinks that a run meets, by signal name."""
+    met = {}
     for node in step.nodes:
         inputs = tuple(signals[name] for name in node.inputs)
         slopes = kinks(node, step.settings[node.name], inputs)
         if slopes is not None:
             jumps = np.isfinite(slopes)
             where = np.flatnonzero(np.broadcast_to(jumps.any(axis=1), samples))
-            found[node.name] = Kink(where, tuple(np.unique(slopes[jumps]).tolist()))
-    return found
+            met[node.name] = Kink(where, tuple(np.unique(slopes[jumps]).tolist()))
+    return met
 
 
 def described(step: Step, signals: Signals, samples: int, sample: int | None = None) -> str:
-    """Return where kinks are in words; empty if there are none.
+    """Return a sentence about where the kinks are; empty if there are none.
 
     Parameters
     ----------
     step, signals : Step, Signals
         The diagram, and all its signals.
     samples : int
-        How many samples they have.
+        Number of samples.
     sample : int, optional
-        What the only sample is called.
+        The number of the sample, if there is only one.
     """
     parts = []
     for name, kink in nonsmooth(step, signals, samples).items():
@@ -69,7 +69,7 @@ def warn(at: str) -> None:
     if at:
         warnings.warn(
             "a slope jumps where the diagram is linearized, and it need not have a linearization "
-            f"there: {at}; of the slopes on both sides that in brackets is taken, as by gradients",
+            f"there: {at}; the slope in brackets is used, as in gradients",
             UserWarning,
             stacklevel=3,
         )

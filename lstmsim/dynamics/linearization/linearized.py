@@ -14,7 +14,7 @@ from lstmsim.base import DiagramError, InvalidValueError, NonFiniteSignalError
 from lstmsim.diagram import State
 from lstmsim.dynamics.linearization.compose import StateSpace, state_space
 from lstmsim.dynamics.linearization.kinks import described, warn
-from lstmsim.dynamics.linearization.points import Sample, along, check_kind, point
+from lstmsim.dynamics.linearization.points import Sample, check_kind, point, signals_along_run
 from lstmsim.dynamics.linearization.step import Signals, Step, evaluate, step_of
 
 
@@ -30,9 +30,9 @@ def linearize(
     """Linearize a diagram, block by block and exactly.
 
     x(k+1) = A(k) x(k) + B(k) u(k), y(k) = C(k) x(k) + D(k) u(k) for small changes about sample
-    k of a run, or about an operating point.  x is what the delays put out, u the sources' samples,
-    y what drives the sinks.  Every block's Jacobian is that of its operation's pullback, and the
-    chain rule composes them in the diagram's own order: no differences are taken.
+    k of a run, or about an operating point.  x holds the delays' outputs, u the sources' samples,
+    y the signals that drive the sinks.  The operations' pullbacks give the blocks' Jacobians, and
+    the chain rule composes them in the diagram's order; there are no finite differences.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def linearize(
     u : array_like of shape (Ni,), or mapping of such, optional
         The operating point's input, by source name if there are several; zero if not given.
     open : collection of str, optional
-        Delays whose loops are opened: what such a delay puts out is an input, and what it stores
-        (``h_prev_next[0]`` …) a further output.
+        Delays whose loops are opened: the output of such a delay becomes an input, and the signal
+        that it stores (``h_prev_next[0]`` …) a further output.
 
     Returns
     -------
@@ -87,8 +87,8 @@ def linearize(
 
     Notes
     -----
-    Where a slope jumps no linearization is exact.  The slope that the gradient takes is taken:
-    0 for a ReLU at 0, 1 for a clip on its bounds.  A `UserWarning` names block, sample and
+    Where a slope jumps no linearization is exact.  The gradient's slope is used: 0 for a ReLU at
+    0, 1 for a clip on its bounds.  A `UserWarning` names block, sample and
     slope, and ``attrs["nonsmooth"]`` of the dataset lists them; it is empty where all is smooth.
     """
     linearization, kinks = linearized(diagram, traces, sample, state, u, open)
@@ -104,21 +104,21 @@ def linearized(
     u: Sample | None = None,
     open: Collection[str] = (),
 ) -> tuple[Any, str]:
-    """Return what `linearize` returns, and what it warns of, in words."""
+    """Return the result of `linearize`, and the text of its warning."""
     _check_arguments(traces, sample, state, u)
     step = step_of(diagram)
     opened = _opened(step, open)
     if traces is None:
         signals, samples = evaluate(step, point(diagram, step, state, u)), 1
     else:
-        signals, samples = along(step, traces), traces.sizes["time"]
+        signals, samples = signals_along_run(step, traces), traces.sizes["time"]
         if sample is not None:
-            signals, samples = _one(signals, sample, samples), 1
+            signals, samples = _at_sample(signals, sample, samples), 1
     space = state_space(step, signals, samples, opened)
     _check_finite(space)
     kinks = described(step, signals, samples, sample)
     if traces is None or sample is not None:
-        return _control(space, step.graph.Ts), kinks
+        return _to_control(space, step.graph.Ts), kinks
     return _dataset(space, step, signals, traces, opened, kinks), kinks
 
 
@@ -157,7 +157,7 @@ def _opened(step: Step, names: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in step.states if name in chosen)
 
 
-def _one(signals: Signals, sample: int, samples: int) -> Signals:
+def _at_sample(signals: Signals, sample: int, samples: int) -> Signals:
     if not 0 <= sample < samples:
         raise InvalidValueError(
             "the sample is out of range",
@@ -177,7 +177,7 @@ def _check_finite(space: StateSpace) -> None:
         bad = np.argwhere(~np.isfinite(matrix))
         if len(bad):
             k = int(bad[0, 0])
-            raise NonFiniteSignalError.at(f"matrix {name}", k, matrix[k].ravel())
+            raise NonFiniteSignalError.at(f"matrix {name}", k, matrix[k])
 
 
 def _dataset(
@@ -191,7 +191,7 @@ def _dataset(
     samples = traces.sizes["time"]
     states = [name for name in step.states if name not in opened]
 
-    def beside(names: list[str]) -> Any:
+    def stacked(names: list[str]) -> Any:
         parts = [
             np.broadcast_to(signals[name], (samples, signals[name].shape[1])) for name in names
         ]
@@ -204,9 +204,9 @@ def _dataset(
             "B": (("time", "state_next", "input"), space.B),
             "C": (("time", "output", "state"), space.C),
             "D": (("time", "output", "input"), space.D),
-            "x": (("time", "state"), beside(states)),
-            "u": (("time", "input"), beside([*step.graph.sources, *opened])),
-            "y": (("time", "output"), beside(outputs)),
+            "x": (("time", "state"), stacked(states)),
+            "u": (("time", "input"), stacked([*step.graph.sources, *opened])),
+            "y": (("time", "output"), stacked(outputs)),
         },
         coords={
             "time": traces.time,
@@ -219,7 +219,7 @@ def _dataset(
     )
 
 
-def _control(space: StateSpace, Ts: float) -> Any:
+def _to_control(space: StateSpace, Ts: float) -> Any:
     import control
 
     if not space.inputs or not space.outputs:

@@ -1,4 +1,4 @@
-"""Where to linearize: along a run, or at an operating point."""
+"""The points of a linearization: the samples of a run, or an operating point."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, real_array, real_vector
-from lstmsim.diagram import binding, check_is_traces
+from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, real_array
+from lstmsim.diagram import State, check_is_traces, initial_states, one_sample
 from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate
 from lstmsim.engine import parameters
 
-#: What an input at one sample may be.
+#: An input at one sample: a vector, or vectors by source name.
 Sample = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 
-def along(step: Step, traces: xr.Dataset) -> Signals:
-    """Return all signals of a run, computed anew from its delays' outputs and its inputs.
+def signals_along_run(step: Step, traces: xr.Dataset) -> Signals:
+    """Return all signals of a run, computed from its delays' outputs and its inputs.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def along(step: Step, traces: xr.Dataset) -> Signals:
 
 
 def _check_same(step: Step, signals: Signals, traces: xr.Dataset) -> None:
-    """Refuse traces whose signals are not what the diagram computes from their own states."""
+    """Refuse traces whose signals differ from those that the diagram computes from their states."""
     single = any(str(traces[n].dtype) == "float32" for n in traces if n in signals)
     tolerance = 1e-3 if single else 1e-8
     for node in step.nodes:
@@ -95,72 +95,26 @@ def _check_same(step: Step, signals: Signals, traces: xr.Dataset) -> None:
             )
 
 
-def point(
-    diagram: BlockDiagram, step: Step, state: binding.State | None, u: Sample | None
-) -> Signals:
-    """Return what the delays and sources put out at an operating point, one sample.
+def point(diagram: BlockDiagram, step: Step, state: State | None, u: Sample | None) -> Signals:
+    """Return the outputs of delays and sources at an operating point, one sample.
 
     Raises
     ------
     InvalidTypeError, InvalidValueError, ShapeError
         If a state or an input does not fit the diagram.
     """
-    given = binding.initial_states(diagram, state)
-    known = {
-        name: np.asarray(given.get(name, value), float).reshape(1, -1)
-        for name, value in initial_states(diagram, step).items()
-    }
-    return known | {name: value[None, :] for name, value in input_sample(step, u).items()}
+    known = own_states(diagram, step) | initial_states(step.interface, state)
+    known |= one_sample(step.interface, u)
+    return {name: value[None, :] for name, value in known.items()}
 
 
-def initial_states(diagram: BlockDiagram, step: Step) -> dict[str, Array]:
+def own_states(diagram: BlockDiagram, step: Step) -> dict[str, Array]:
     """Return the delays' own initial states, by name."""
     arrays = parameters(diagram.blocklist)
     return {
         name: np.broadcast_to(arrays[node.block]["x0"], node.width)
         for name, node in step.graph.delays.items()
     }
-
-
-def input_sample(step: Step, u: Sample | None) -> dict[str, Array]:
-    """Return one sample of every source, by name; zeros for what is not given.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError, ShapeError
-        If it does not fit the diagram's sources.
-    """
-    sources = step.graph.sources
-    samples = {name: np.zeros(width) for name, width in sources.items()}
-    if u is None:
-        return samples
-    given: dict[str, Any] = dict(u) if isinstance(u, Mapping) else dict.fromkeys(sources, u)
-    unknown = [name for name in given if name not in sources]
-    if unknown or (not isinstance(u, Mapping) and len(sources) != 1):
-        raise InvalidValueError(
-            "the diagram takes no input"
-            if not sources
-            else "the input names no source of the diagram"
-            if unknown
-            else "it is not clear which source the input is for",
-            where="u",
-            given=", ".join(map(repr, unknown))
-            or ("one vector" if not sources else f"one vector for {len(sources)} sources"),
-            expected=f"a mapping from sources to vectors; sources: {', '.join(sources)}"
-            if sources
-            else "no input: the diagram has no source",
-        )
-    for name, value in given.items():
-        array = real_vector(np.atleast_1d(np.asarray(value)), "u", f"the input of {name!r}")
-        if len(array) != sources[name]:
-            raise ShapeError(
-                "the input does not fit its source",
-                where=f"the input of {name!r}",
-                given=f"shape {np.shape(value)}",
-                expected=f"one sample: a vector of {sources[name]}",
-            )
-        samples[name] = array
-    return samples
 
 
 def check_kind(value: Any, name: str, kind: type | tuple[type, ...], expected: str) -> None:

@@ -1,7 +1,7 @@
-"""One sample of a diagram: everything as a function of what its delays and sources put out.
+"""The map of one sample: every signal as a function of the delays' and sources' outputs.
 
-A delay puts out its state, so that within a sample nothing waits for another sample: all
-samples of a run are computed at once.
+A delay's output is its state, so that no signal depends on another sample: all samples of a run
+are computed at once.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, InvalidTypeError
-from lstmsim.engine import Graph, Node, lower, make_schedule, parameters, settings_of
+from lstmsim.base import CompilationError, InvalidTypeError
+from lstmsim.diagram import Interface, Source
+from lstmsim.engine import Graph, Node, lower, make_schedule, op_arguments
+from lstmsim.engine import evaluate as evaluate_nodes
 
 Array = npt.NDArray[Any]
 #: Arrays of shape (samples, width), or (1, width) where they are the same at every sample.
@@ -24,7 +26,7 @@ Signals = dict[str, Array]
 
 @dataclass(frozen=True)
 class Step:
-    """What a diagram computes at one sample.
+    """A diagram's computation of one sample.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ class Step:
     nodes : tuple of Node
         All but the delays, in the order of computation.
     settings : dict
-        What each node's operation is called with, by signal name.
+        The arguments of each node's operation, by signal name.
     """
 
     graph: Graph
@@ -44,6 +46,12 @@ class Step:
     def states(self) -> dict[str, int]:
         """The delays: widths by name."""
         return {name: node.width for name, node in self.graph.delays.items()}
+
+    @property
+    def interface(self) -> Interface:
+        """What the sample can be given."""
+        sources = {name: Source(repr(name), n) for name, n in self.graph.sources.items()}
+        return Interface(sources, self.states, self.graph.Ts)
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -62,7 +70,7 @@ class Step:
 
 
 def step_of(diagram: BlockDiagram) -> Step:
-    """Return what a diagram computes at one sample, with its parameters as they are now.
+    """Return a diagram's map of one sample, with the present values of its parameters.
 
     Raises
     ------
@@ -82,20 +90,16 @@ def step_of(diagram: BlockDiagram) -> Step:
     ordered = tuple(
         node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory
     )
-    arrays = parameters(diagram.blocklist)
-    return Step(graph, ordered, {node.name: settings_of(node, arrays) for node in ordered})
+    arguments = {node.name: op_arguments(node, graph.parameters) for node in ordered}
+    return Step(graph, ordered, arguments)
 
 
 def _lowered(diagram: BlockDiagram) -> Graph:
     try:
         return lower(diagram)
-    except DiagramError as error:
-        kept = [line for line in str(error).splitlines() if 'engine="bdsim"' not in line]
-        if len(kept) == len(str(error).splitlines()):
-            raise
+    except CompilationError as error:
         # Another engine is of no help here.
-        raise DiagramError(
-            "\n".join(kept),
+        raise error.replace(
             mend="wire what is to be linearized of these blocks, on one clock; a source that is "
             "a function of time can be a FROMWORKSPACE with its samples",
         ) from None
@@ -107,31 +111,20 @@ def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
     Parameters
     ----------
     step : Step
-        What to compute.
+        The map.
     known : mapping of ndarray of shape (samples, width)
-        What the delays and the sources put out.
+        The outputs of delays and sources.
 
     Returns
     -------
     dict of ndarray
-        By signal name; what does not change has one sample.
+        By signal name; a constant signal has one sample.
     """
-    signals: Signals = dict(known)
-    with np.errstate(all="ignore"):  # what is not finite is the caller's to look at
-        for node in step.nodes:
-            inputs = tuple(signals[name] for name in node.inputs)
-            if len({len(u) for u in inputs}) > 1:
-                samples = max(map(len, inputs))
-                inputs = tuple(np.broadcast_to(u, (samples, u.shape[1])) for u in inputs)
-            value = node.op.forward(inputs, step.settings[node.name])
-            signals[node.name] = np.broadcast_to(value, (*np.shape(value)[:-1], node.width))
-            if signals[node.name].ndim == 1:
-                signals[node.name] = signals[node.name][None, :]
-    return signals
+    return evaluate_nodes(step.nodes, step.settings, known)
 
 
 def next_states(step: Step, known: Mapping[str, Array]) -> Signals:
-    """Return what the delays will put out one sample later."""
+    """Return the delays' outputs one sample later."""
     signals = evaluate(step, known)
     samples = max((len(value) for value in known.values()), default=1)
     return {

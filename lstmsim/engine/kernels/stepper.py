@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from lstmsim.base import seems_finite
 from lstmsim.engine.graph import Graph
-from lstmsim.engine.kernels.forward import Tape
-from lstmsim.engine.kernels.packing import Store
+from lstmsim.engine.kernels.forward import ForwardRun
 from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.schedule import Schedule, Stage
+from lstmsim.engine.store import Store
 
 Array = npt.NDArray[Any]
 
@@ -21,16 +21,16 @@ Array = npt.NDArray[Any]
 class _Sample:
     """The arrays of one sample, and what computes it."""
 
-    def __init__(self, tape: Tape, graph: Graph) -> None:
-        self.calls = tape.calls
-        (self.input,) = (room[0] for room in tape.inputs.values())
-        self.states = tuple((n, place, place.shape) for n, place in tape.states.items())
-        outputs = [tape.signal(name)[0] for name in graph.outputs]
+    def __init__(self, run: ForwardRun, graph: Graph) -> None:
+        self.calls = run.calls
+        (self.input,) = (room[0] for room in run.inputs.values())
+        self.states = tuple((n, place, place.shape) for n, place in run.states.items())
+        outputs = [run.signal(name)[0] for name in graph.outputs]
         #: What is returned, and what was given.
-        self.numbers = (*outputs, *tape.last.values(), self.input, *tape.states.values())
+        self.numbers = (*outputs, *run.last.values(), self.input, *run.states.values())
         end = sum(map(len, outputs))
         self.y, self.finals = slice(0, end), []
-        for name, last in tape.last.items():
+        for name, last in run.last.items():
             self.finals.append((name, slice(end, end + len(last))))
             end += len(last)
 
@@ -51,7 +51,7 @@ class Stepper:
     def __init__(self, graph: Graph, schedule: Schedule, store: Store, form: str) -> None:
         self.graph = graph
         dtype = store.values.dtype
-        self.program = Program(graph, _one_stage(graph, schedule), dtype, form, graph.outputs)
+        self.program = Program(graph, _one_stage(graph, schedule), dtype, form)
         self.packed = self.program.pack(store)
         self._count = len(graph.delays)
         self._ready: list[_Sample] = []
@@ -61,7 +61,7 @@ class Stepper:
         try:
             sample = self._ready.pop()  # one step, also among threads
         except IndexError:
-            sample = _Sample(Tape(self.program, self.packed, 1, "outputs"), self.graph)
+            sample = _Sample(ForwardRun(self.program, self.packed, 1, "outputs"), self.graph)
         try:
             return self._computed(sample, u, state)
         finally:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import FloatArray, InvalidValueError
-from lstmsim.diagram import binding, host
-from lstmsim.dynamics import Step, input_sample
+from lstmsim.diagram import host, interface_of, one_sample, sequences
+from lstmsim.dynamics import Step
 
 #: Inputs by source name: over time (T, width), or constant (width,).
 Inputs = dict[str, FloatArray]
@@ -24,12 +23,9 @@ def over_time(diagram: BlockDiagram, u: Any, samples: int | None) -> Inputs:
     InvalidTypeError, InvalidValueError, ShapeError
         If the input does not fit the diagram, or a source has no values.
     """
-    given = binding.inputs(diagram, u)
-    found = host.sources(diagram)
-    if not found:
-        return {}
-    number = binding.sample_count(diagram, given, samples)
-    return {n: np.asarray(given.get(n, b.values), float)[:number] for n, b in found.items()}
+    host.compile_diagram(diagram)
+    interface = interface_of(diagram)
+    return sequences(interface, u, samples, batches=False).inputs[0]
 
 
 def constant(inputs: Inputs) -> bool:
@@ -57,8 +53,8 @@ def held_input(step: Step, inputs: Inputs, held: Any) -> tuple[Inputs, str]:
     if isinstance(held, str) and held == "mean":
         return {n: array.mean(axis=0) for n, array in inputs.items()}, "at the input's mean"
     if isinstance(held, str):
-        return input_sample(step, None), "at zero input"
-    sample = input_sample(step, held)
+        return one_sample(step.interface, None), "at zero input"
+    sample = one_sample(step.interface, held)
     shown = [f"{v:g}" for array in sample.values() for v in array.tolist()]
     words = ", ".join(shown[:4]) + ", …" * (len(shown) > 4)
     single = not isinstance(held, Mapping) and len(shown) == 1

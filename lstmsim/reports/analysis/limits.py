@@ -17,6 +17,8 @@ _NUMBERS = 2**24
 #: About nanoseconds.
 _ALONG, _EXPONENTS, _NEWTON = 5e9, 2e9, 2e9
 _LONGEST = 20_000
+#: Of a search for fixed points.
+MOST_STARTS = 100
 
 
 def samples_along(states: int, inputs: int, outputs: int) -> int:
@@ -36,4 +38,4 @@ def newton_effort(states: int) -> tuple[int, int]:
     """Return the random starts of a search for fixed points, and its iterations."""
     # Every random start is tried as it is and after a free run; two more are always there.
     starts = int(_NEWTON / (2 * 30 * 0.06 * max(1, states) ** 3)) - 2
-    return max(0, min(100, starts)), 200 if states <= 300 else 50
+    return max(0, min(MOST_STARTS, starts)), 200 if states <= 300 else 50

@@ -1,135 +1,228 @@
-"""The parts of an analysis: each gives its result, its key numbers and what bounds it."""
+"""The parts of an analysis, a row each: how it is computed, told, drawn and written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
-from lstmsim.base import LstmsimError, count
-from lstmsim.diagram import check_diagram_is_network, network_from_workspace
-from lstmsim.dynamics import (
-    FixedPoints,
-    LoopReport,
-    LyapunovSpectrum,
-    fixed_points,
-    flow_along,
-    gains_along,
-    linearized,
-    loops,
-    lyapunov,
+from lstmsim.base import DiagramError, NonFiniteSignalError, Picture
+from lstmsim.diagram import signal_names
+from lstmsim.plotting import (
+    draw,
+    plot,
+    plot_gradient_flow,
+    plot_loop_gains,
+    plot_lyapunov,
+    plot_poles,
 )
-from lstmsim.engine import simulate
-from lstmsim.networks import Network
-from lstmsim.reports.analysis import findings, limits
-from lstmsim.reports.analysis.attempts import Given, Result, SkippedError, reason
-from lstmsim.reports.analysis.inputs import Inputs, constant
-from lstmsim.theory import StabilityReport, stability
+from lstmsim.reports.analysis import compute, describe, limits
+from lstmsim.reports.analysis.context import Context
 
-#: Exponents of fewer samples are those of a short run.
-_SHORT = 500
+#: Signals in the figure of the run: of a long chain of layers the first ones.
+_PANELS = 10
+#: Matrices of more states are not in the JSON.
+_STATES = 50
+#: What a part may fail of; all else is an error of the caller's.
+FAILURES = (DiagramError, NonFiniteSignalError, np.linalg.LinAlgError, MemoryError)
 
-
-def run(given: Given) -> Result[xr.Dataset]:
-    """Run the diagram: compiled, or in bdsim if it does not lower."""
-    samples, note = given.samples, ""
-    if samples is None and not given.inputs:
-        samples = limits.FREE_RUN
-        note = f"no source says how long: {count(samples, 'sample')} were run"
-    engine = "bdsim" if given.step is None else "numba"
-    if given.step is None:
-        note = "; ".join(filter(None, (note, given.unlowered)))
-    traces = simulate(given.diagram, given.u, samples=samples, engine=engine)
-    return traces, findings.of_run(traces), note
+#: The results of all parts by name; None for those that were skipped.
+Results = dict[str, Any]
 
 
-def feedback_loops(given: Given) -> Result[LoopReport]:
-    """Find the loops."""
-    report = loops(given.diagram)
-    note = "" if report.complete else f"too many loops to list: {report.stopped}"
-    return report, findings.of_loops(report), note
+@dataclass(frozen=True)
+class PartKind:
+    """One part.
+
+    Parameters
+    ----------
+    name, attribute : str
+        Its heading, and where an `Analysis` has its result.
+    compute : callable
+        Returns its result and what bounds it; raises `SkippedError` where it does not apply.
+    describe : callable
+        Returns the key numbers of the result, in a line.
+    content : callable
+        Returns what the JSON has of the result.
+    reading : str
+        How to read its table; empty without one.
+    picture : callable, optional
+        Returns its figure, or None if this one cannot be drawn.
+    failures : tuple of exception types
+        What is a finding about the diagram, and no error of the caller's.
+    """
+
+    name: str
+    attribute: str
+    compute: Callable[[Context], tuple[Any, str]]
+    describe: Callable[[Any, Context], str]
+    content: Callable[[Any], dict[str, Any]]
+    reading: str = ""
+    picture: Callable[[Results], Picture | None] | None = None
+    failures: tuple[type[Exception], ...] = FAILURES
 
 
-def linearization(given: Given) -> Result[xr.Dataset]:
-    """Linearize along the run."""
-    given.lowered(delays=False)
-    data, kinks = linearized(given.diagram, given.run())
-    notes = [given.bound, f"a slope jumps at {kinks}: exact on one side only" if kinks else ""]
-    return data, findings.of_linearization(data), "; ".join(filter(None, notes))
+def _run_content(traces: xr.Dataset) -> dict[str, Any]:
+    attributes = traces.attrs
+    return {
+        "samples": traces.sizes["time"],
+        "Ts": float(attributes["Ts"]),
+        "engine": str(attributes["engine"]),
+    }
 
 
-def fixed(given: Given, held: tuple[Inputs, str] | None) -> Result[FixedPoints]:
-    """Find the fixed points at the constant input."""
-    n = sum(given.lowered().states.values())
-    assert held is not None  # as the diagram lowers
-    u, where = held
-    starts, iterations = limits.newton_effort(n)
-    report = fixed_points(given.diagram, u, starts=starts, iterations=iterations)
-    fewer = f"{count(report.starts, 'start')} alone, for {count(n, 'state')}"
-    return report, findings.of_fixed_points(report, where), fewer if starts < 100 else ""
+def _linearization_content(data: xr.Dataset) -> dict[str, Any]:
+    """Return the matrices of the last sample, if they are small."""
+    last = data.isel(time=-1)
+    matrices = ("A", "B", "C", "D") if data.sizes["state"] <= _STATES else ()
+    point = {name: last[name].values for name in (*matrices, "x", "u", "y")}
+    return {
+        **{name: [str(v) for v in data[name].values] for name in ("state", "input", "output")},
+        "samples": data.sizes["time"],
+        "nonsmooth": data.attrs["nonsmooth"],
+        "last sample": {"time": float(last.time), **point, "poles": describe.poles(data)},
+    }
 
 
-def gains(given: Given) -> Result[xr.Dataset]:
-    """Find the gains of the loops along the run."""
-    given.lowered()
-    data = gains_along(given.diagram, given.run())
-    return data, findings.of_gains(data), given.bound
+def _series(*names: str) -> Callable[[xr.Dataset], dict[str, Any]]:
+    """Return a function that gives variables of one number a sample, or of one a delay."""
+
+    def values(array: xr.DataArray) -> Any:
+        if "delay" not in array.dims:
+            return array.values
+        return {str(name): array.sel(delay=name).values for name in array.delay.values}
+
+    return lambda data: {name: values(data[name]) for name in ("time", *names)}
 
 
-def flow(given: Given) -> Result[xr.Dataset]:
-    """Find how gradients flow back through the run."""
-    given.lowered()
-    data = flow_along(given.diagram, given.run())
-    return data, findings.of_flow(data), given.bound
+def _signals(results: Results) -> list[str]:
+    """Return the signals of sources, what sinks are fed, and what delays store."""
+    traces, report = results["run"], results["feedback loops"]
+    wanted: list[str] = []
+    if report is not None:
+        blocks = dict(report.graph.nodes(data=True))
+        wanted = [b for b, d in blocks.items() if d["source"] and d["kind"] != "CONSTANT"]
+        for kind in ("sink", "delay"):
+            for start, end, wire in report.graph.edges(data=True):
+                if blocks[end][kind]:
+                    single = blocks[start]["nout"] == 1
+                    wanted.append(start if single else f"{start}[{wire['out']}]")
+    shown = [name for name in dict.fromkeys(wanted) if name in traces]
+    return (shown or signal_names(traces))[:_PANELS]
 
 
-def exponents(given: Given) -> Result[LyapunovSpectrum]:
-    """Find the Lyapunov exponents: along the input, or of a free run if it is constant."""
-    n = sum(given.lowered().states.values())
-    most = limits.samples_of_exponents(n)
-    if constant(given.inputs):
-        u = {name: array[0] for name, array in given.inputs.items()}
-        note = "" if not u else "the input is constant: the run goes on with it"
-        discard = min(1000, most)
-        return _spectrum(given, u or None, most, discard, note)
-    samples = len(next(iter(given.inputs.values())))
-    discard = min(1000, samples // 10)
-    averaged = min(samples - discard, most)
-    note = ""
-    if averaged < samples - discard:
-        note = f"along the first {averaged + discard:,} of {count(samples, 'sample')} alone, for "
-        note += count(n, "state")
-    elif averaged < _SHORT:
-        note = "along this short input; of a longer one they may differ"
-    return _spectrum(given, given.inputs, averaged, discard, note)
-
-
-def _spectrum(
-    given: Given, u: Inputs | None, samples: int, discard: int, note: str
-) -> Result[LyapunovSpectrum]:
-    spectrum = lyapunov(given.diagram, u, samples, discard=discard)
-    return spectrum, findings.of_lyapunov(spectrum), note
-
-
-def certificates(
-    given: Given,
-    network: Network | Mapping[str, npt.ArrayLike] | None,
-    input_bound: npt.ArrayLike | None,
-) -> Result[StabilityReport]:
-    """Certify the network that the diagram is."""
-    if network is None:
-        raise SkippedError("certificates are for LSTM networks, and none was given")
-    try:
-        made = network if isinstance(network, Network) else network_from_workspace(network)
-        check_diagram_is_network(given.diagram, made)
-    except LstmsimError as error:
-        raise SkippedError(f"certificates are for LSTM networks, and {reason(error)}") from None
-    note = ""
-    if input_bound is None:
-        (driven,) = given.inputs.values()
-        input_bound = np.abs(driven).max(axis=0)
-        note = "for inputs no larger than this run's; another bound: input_bound, --input-bound"
-    report = stability(made, input_bound)
-    return report, findings.of_stability(report), note
+RUN = PartKind(
+    "run",
+    "traces",
+    compute.run,
+    lambda traces, _: describe.describe_run(traces),
+    _run_content,
+    picture=lambda results: Picture(
+        "run.png",
+        "Inputs, states and outputs over time, a line an element; wide signals are heat maps.",
+        lambda: plot(results["run"], _signals(results)),
+    ),
+    failures=(NonFiniteSignalError,),  # a diagram that cannot run is an error
+)
+LOOPS = PartKind(
+    "feedback loops",
+    "loops",
+    compute.feedback_loops,
+    lambda report, _: describe.describe_loops(report),
+    lambda report: report.content,
+    "A loop comes back to the delay that it begins at; an inner one lies within the forward "
+    "path of an outer one.",
+    lambda results: (
+        None
+        if len(results["feedback loops"].graph) > limits.MOST_BLOCKS
+        else Picture(
+            "diagram.png",
+            "The diagram; every wire of a loop has its colour, and the numbers in the legend are "
+            "those of the table.",
+            lambda: draw(results["feedback loops"].graph, results["feedback loops"].groups),
+        )
+    ),
+)
+LINEARIZATION = PartKind(
+    "linearization",
+    "linearization",
+    compute.linearization,
+    lambda data, _: describe.describe_linearization(data),
+    _linearization_content,
+    "`linearization.nc` has A, B, C and D at every sample, x(k+1) = A x(k) + B u(k), "
+    "y(k) = C x(k) + D u(k) for small changes; xarray opens it.",
+    lambda results: (
+        None
+        if not results["linearization"].sizes["state"]
+        else Picture(
+            "poles.png",
+            "Eigenvalues of A, the colour the time, crosses at the last sample: inside the circle "
+            "small changes decay if the sample lasts, the faster the nearer to the middle.",
+            lambda: plot_poles(results["linearization"]),
+        )
+    ),
+)
+FIXED_POINTS = PartKind(
+    "fixed points",
+    "fixed_points",
+    compute.fixed,
+    lambda report, context: describe.describe_fixed_points(report, context.held[1]),
+    lambda report: report.content,
+    "A state that the constant input holds is stable if all its eigenvalues are inside the "
+    "unit circle: nearby runs end there.",
+)
+GAINS = PartKind(
+    "loop gains",
+    "gains",
+    compute.gains,
+    lambda data, _: describe.describe_gains(data),
+    _series("loop_norm", "loop_radius", "spectral_radius"),
+    picture=lambda results: Picture(
+        "loop_gains.png",
+        "Above 1 a small change grows over a sample, below it shrinks: above, through each "
+        "delay's own loop alone; below, through all loops together.",
+        lambda: plot_loop_gains(results["loop gains"]),
+    ),
+)
+FLOW = PartKind(
+    "gradient flow",
+    "flow",
+    compute.flow,
+    lambda data, _: describe.describe_flow(data),
+    _series("log_norm", "log_norm_own"),
+    picture=lambda results: Picture(
+        "gradient_flow.png",
+        "How much of a change at time t is left at the end: where the lines fall to the left, "
+        "gradients vanish on their way back; where they rise, they explode.",
+        lambda: plot_gradient_flow(results["gradient flow"]),
+    ),
+)
+EXPONENTS = PartKind(
+    "Lyapunov exponents",
+    "lyapunov",
+    compute.exponents,
+    lambda spectrum, _: spectrum.summary,
+    lambda spectrum: spectrum.content,
+    "The mean logarithmic growth of a small change: if the first is positive nearby runs part "
+    "(chaos), if all are negative they meet.",
+    lambda results: Picture(
+        "lyapunov.png",
+        "The estimates as they settle: lines that are still moving at the right end want a "
+        "longer run.",
+        lambda: plot_lyapunov(results["Lyapunov exponents"]),
+    ),
+)
+CERTIFICATES = PartKind(
+    "stability",
+    "stability",
+    compute.certificates,
+    lambda report, _: report.summary.splitlines()[0],
+    lambda report: report.content,
+    "A condition holds if its value is below 1, and then for all inputs within the bound; where "
+    "none holds nothing is known.",
+)
+#: In the report's order.
+PARTS = (RUN, LOOPS, LINEARIZATION, FIXED_POINTS, GAINS, FLOW, EXPONENTS, CERTIFICATES)

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import io
-import json
-import math
-from dataclasses import dataclass
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from lstmsim.base import (
+    Block,
+    Document,
+    InvalidTypeError,
+    Report,
+    Row,
+    Section,
+    TableData,
+    folder_written_whole,
+    texts,
+    words,
+    written_whole,
+)
+from lstmsim.diagram import netcdf
 from lstmsim.dynamics import FixedPoints, LoopReport, LyapunovSpectrum
+from lstmsim.reports.analysis import describe
+from lstmsim.reports.analysis.parts import PARTS, PartKind
+from lstmsim.reports.writing import write_report
 from lstmsim.theory import StabilityReport
 
-#: Matrices of more states are not in the JSON.
-_STATES = 50
-#: The parts, in the report's order.
-NAMES = (
-    "run",
-    "feedback loops",
-    "linearization",
-    "fixed points",
-    "loop gains",
-    "gradient flow",
-    "Lyapunov exponents",
-    "stability",
-)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One part of an analysis.
 
     Parameters
     ----------
     name : str
-        One of `NAMES`.
+        Of one of `PARTS`.
     found : str
         The key numbers, in a line; empty if the part was skipped.
     note : str
@@ -57,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(Report):
     """The result of `analyze`; ``str(report)`` is a table that a person reads.
 
     Parameters
@@ -78,6 +77,8 @@ class Analysis:
         The Lyapunov exponents.
     stability : StabilityReport or None
         The certificates.
+    title : str
+        The heading of the saved report.
     """
 
     parts: tuple[Part, ...]
@@ -89,6 +90,7 @@ class Analysis:
     flow: xr.Dataset | None
     lyapunov: LyapunovSpectrum | None
     stability: StabilityReport | None
+    title: str = "Analysis"
 
     def __getitem__(self, name: str) -> Part:
         """Return a part by its name."""
@@ -97,120 +99,137 @@ class Analysis:
     @property
     def poles(self) -> Any:
         """The eigenvalues of A at the last sample, the largest first; None without one."""
-        return None if self.linearization is None else poles(self.linearization)
+        return None if self.linearization is None else describe.poles(self.linearization)
 
     @property
-    def table(self) -> Table:
-        """What was found, as a Rich table; what was skipped, and why."""
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True, style="bold")
-        table.add_column()
+    def tables(self) -> tuple[TableData, ...]:
+        """What was found in a line each; what was skipped, and why."""
+        rows = []
         for part in self.parts:
             if part.skipped:
-                table.add_row(escape(part.name), f"[yellow]skipped:[/yellow] {escape(part.note)}")
+                rows.append(Row((part.name, f"skipped: {part.note}"), "note"))
                 continue
-            table.add_row(escape(part.name), escape(part.found))
+            rows.append(Row((part.name, part.found)))
             if part.note:
-                table.add_row("", f"[yellow]note:[/yellow] {escape(part.note)}")
-        return table
+                rows.append(Row(("", f"note: {part.note}"), "note"))
+        return (TableData((*words(""), *texts("")), tuple(rows)),)
+
+    @property
+    def summary(self) -> str:
+        """Nothing: the table says it all."""
+        return ""
 
     def __repr__(self) -> str:
         skipped = [part.name for part in self.parts if part.skipped]
         without = f", without {', '.join(skipped)}" if skipped else ""
         return f"<Analysis: {len(self.parts) - len(skipped)} parts{without}>"
 
-    def __str__(self) -> str:
-        return text_of(self.table)
+    @property
+    def results(self) -> dict[str, Any]:
+        """The result of each part by its name; None for those that were skipped."""
+        return {kind.name: getattr(self, kind.attribute) for kind in PARTS}
 
-    def to_json(self) -> str:
-        """Return the numbers as JSON: of matrices those of the last sample, if they are small.
-
-        −∞, ∞ and NaN are null; an eigenvalue is a pair of its real and imaginary part.
-        """
-        return json.dumps(plain(self._content()), indent=2, allow_nan=False)
-
-    def _content(self) -> dict[str, Any]:
-        reports = {
-            "feedback loops": self.loops,
-            "fixed points": self.fixed_points,
-            "Lyapunov exponents": self.lyapunov,
-            "stability": self.stability,
+    @property
+    def content(self) -> dict[str, Any]:
+        """The numbers: of matrices those of the last sample, if they are small."""
+        parts = [
+            {"name": p.name, "skipped": p.skipped, "found": p.found, "note": p.note}
+            for p in self.parts
+        ]
+        results = self.results
+        return {"parts": parts} | {
+            kind.name: None if results[kind.name] is None else kind.content(results[kind.name])
+            for kind in PARTS
         }
-        content: dict[str, Any] = {
-            "parts": [
-                {"name": p.name, "skipped": p.skipped, "found": p.found, "note": p.note}
-                for p in self.parts
-            ]
-        }
-        for name, report in reports.items():
-            content[name] = None if report is None else json.loads(report.to_json())
-        content["run"] = None if self.traces is None else _run(self.traces)
-        content["linearization"] = (
-            None if self.linearization is None else _linearization(self.linearization)
+
+    @property
+    def document(self) -> Document:
+        """A section for each part, with its tables and its figure."""
+        results = self.results
+        sections = []
+        for kind in PARTS:
+            part = self[kind.name]
+            blocks = (
+                [_sentence(f"skipped: {part.note}")]
+                if part.skipped
+                else _blocks(kind, part, results)
+            )
+            heading = part.name[0].upper() + part.name[1:]
+            sections.append(Section(part.name.replace(" ", "-"), heading, tuple(blocks)))
+        return Document(self.title, tuple(sections))
+
+
+def save_analysis(
+    report: Analysis, folder: str | os.PathLike[str], *, title: str = "Analysis"
+) -> list[Path]:
+    """Save an analysis in a new folder, whole or not at all.
+
+    Parameters
+    ----------
+    report : Analysis
+        As `analyze` returns it.
+    folder : path
+        What the folder is called; if there is one with files in it, a number is put behind it.
+    title : str, optional
+        The heading of report.md and report.html.
+
+    Returns
+    -------
+    list of Path
+        report.md, report.html, analysis.json, linearization.nc and the figures, as far as there
+        are results.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is no analysis.
+    FileAccessError
+        If the folder cannot be made, or a file not be written.
+    """
+    if not isinstance(report, Analysis):
+        raise InvalidTypeError(
+            "this is not an analysis",
+            where="save_analysis",
+            given=type(report).__name__,
+            expected="what analyze(diagram) returns",
         )
-        for name, data in (("loop gains", self.gains), ("gradient flow", self.flow)):
-            content[name] = None if data is None else _along(data)
-        return content
+    with folder_written_whole(folder) as (temporary, target):
+        names = [file.name for file in write_files(report, temporary, title)]
+    return [target / name for name in names]
 
 
-def poles(linearization: xr.Dataset, sample: int = -1) -> Any:
-    """Return the eigenvalues of A at a sample, the largest in magnitude first."""
-    values = np.linalg.eigvals(linearization.A.values[sample]).astype(complex)
-    return values[np.argsort(-np.abs(values), kind="stable")]
+def write_files(
+    report: Analysis,
+    folder: Path,
+    title: str,
+    progress: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write the files into a folder that exists, saying the name of each figure before."""
+    if report.linearization is not None:
+        with written_whole(folder / "linearization.nc") as temporary:
+            temporary.write_bytes(netcdf(report.linearization))
+    write_report(replace(report, title=title), folder, "analysis.json", progress)
+    return sorted(folder.iterdir())
 
 
-def text_of(renderable: Any, width: int = 100) -> str:
-    """Return a Rich table as plain text."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
-    console.print(renderable)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+def _blocks(kind: PartKind, part: Part, results: dict[str, Any]) -> list[Block]:
+    """Return what the section of a part shows."""
+    if part.skipped:
+        return [_sentence(f"skipped: {part.note}")]
+    result, tables = results[kind.name], []
+    blocks: list[Block] = [_sentence(part.found)]
+    if isinstance(result, Report):
+        # Some have the key numbers in their summary.
+        blocks = [result.summary] if part.found in result.summary else [*blocks, result.summary]
+        tables = [table for table in result.tables if table.rows]
+    blocks += [_sentence(f"note: {part.note}")] if part.note else []
+    blocks += tables
+    if kind.reading and (tables or not isinstance(result, Report)):
+        blocks.append(kind.reading)
+    picture = None if kind.picture is None else kind.picture(results)
+    return blocks if picture is None else [*blocks, picture]
 
 
-def plain(value: Any) -> Any:
-    """Return arrays, datasets' numbers and tuples as what JSON has."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        if np.iscomplexobj(value):
-            return plain(np.stack([value.real, value.imag], axis=-1))
-        return plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _run(traces: xr.Dataset) -> dict[str, Any]:
-    return {
-        "samples": traces.sizes["time"],
-        "Ts": float(traces.attrs["Ts"]),
-        "engine": str(traces.attrs["engine"]),
-    }
-
-
-def _linearization(data: xr.Dataset) -> dict[str, Any]:
-    last = data.isel(time=-1)
-    names = {
-        name: [str(label) for label in data[name].values] for name in ("state", "input", "output")
-    }
-    matrices = ("A", "B", "C", "D") if data.sizes["state"] <= _STATES else ()
-    point = {name: last[name].values for name in (*matrices, "x", "u", "y")}
-    return {
-        **names,
-        "samples": data.sizes["time"],
-        "nonsmooth": data.attrs["nonsmooth"],
-        "last sample": {"time": float(last.time), **point, "poles": poles(data)},
-    }
-
-
-def _along(data: xr.Dataset) -> dict[str, Any]:
-    """Return what has one number a sample."""
-    known = ["loop_norm", "loop_radius", "spectral_radius", "log_norm", "log_norm_own"]
-    known += ["total", "direct"]
-    content: dict[str, Any] = {"time": data.time.values}
-    for name in known:
-        if name in data and "delay" in data[name].dims:
-            content[name] = {str(d): data[name].sel(delay=d).values for d in data.delay.values}
-        elif name in data:
-            content[name] = data[name].values
-    return content
+def _sentence(text: str) -> str:
+    """Return text with a capital at its beginning and a full stop at its end."""
+    return text[0].upper() + text[1:].rstrip(".") + "."

@@ -1,19 +1,20 @@
-"""The analysis: a run, and every reading of the diagram along it and beside it."""
+"""The analysis of a diagram: all parts, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, InvalidTypeError, NonFiniteSignalError
+from lstmsim.base import DiagramError, InvalidTypeError
 from lstmsim.dynamics import Sample, Step, step_of
 from lstmsim.networks import Network
-from lstmsim.reports.analysis import parts
-from lstmsim.reports.analysis.attempts import Attempts, Given, reason
+from lstmsim.reports.analysis.context import Context, SkippedError, reason
 from lstmsim.reports.analysis.inputs import held_input, over_time
-from lstmsim.reports.analysis.report import Analysis
+from lstmsim.reports.analysis.parts import CERTIFICATES, PARTS, RUN, PartKind
+from lstmsim.reports.analysis.report import Analysis, Part
 
 
 def analyze(
@@ -26,7 +27,7 @@ def analyze(
     held: str | Sample = "mean",
     progress: Callable[[str], None] | None = None,
 ) -> Analysis:
-    """Run a diagram, and find out all that this package knows to ask of it.
+    """Run a diagram, and read it in every way that this package has.
 
     Its feedback loops; its linearization along the run; its fixed points; the gains of its
     loops and the flow of gradients along the run; its Lyapunov exponents, along the input or, where
@@ -88,36 +89,35 @@ def analyze(
         )
     inputs = over_time(diagram, u, samples)
     step, unlowered = _lowered(diagram)
-    held_at = None if step is None else held_input(step, inputs, held)
-    given = Given(diagram, u, samples, inputs, step, unlowered)
-    attempt = Attempts(progress)
-    certificates = attempt(
-        "stability", lambda: parts.certificates(given, network, input_bound)
-    )  # first, as a bound that does not fit is an error
-    # A diagram that cannot run is an error; a run that overflows is a finding.
-    traces = attempt("run", lambda: parts.run(given), (NonFiniteSignalError,))
-    found_loops = attempt("feedback loops", lambda: parts.feedback_loops(given))
-    along = given.along(traces)
-    linearization = attempt("linearization", lambda: parts.linearization(along))
-    fixed = attempt("fixed points", lambda: parts.fixed(given, held_at))
-    gains = attempt("loop gains", lambda: parts.gains(along))
-    flow = attempt("gradient flow", lambda: parts.flow(along))
-    exponents = attempt("Lyapunov exponents", lambda: parts.exponents(given))
-    return Analysis(
-        attempt.parts,
-        traces,
-        found_loops,
-        linearization,
-        fixed,
-        gains,
-        flow,
-        exponents,
-        certificates,
-    )
+    held_at = ({}, "") if step is None else held_input(step, inputs, held)
+    context = Context(diagram, u, samples, inputs, step, unlowered, network, input_bound, held_at)
+    # First, as a bound that does not fit is an error.
+    found = {CERTIFICATES.attribute: run_part(CERTIFICATES, context, progress)}
+    for kind in PARTS[:-1]:
+        found[kind.attribute] = run_part(kind, context, progress)
+        if kind is RUN:
+            context = context.limited(found[RUN.attribute][1])
+    parts = tuple(found[kind.attribute][0] for kind in PARTS)
+    return Analysis(parts, **{name: result for name, (_, result) in found.items()})
+
+
+def run_part(
+    kind: PartKind, context: Context, progress: Callable[[str], None] | None
+) -> tuple[Part, Any]:
+    """Return a part and its result, or why it does not apply or fails, and None."""
+    if progress is not None:
+        progress(kind.name)
+    try:
+        result, note = kind.compute(context)
+    except SkippedError as skip:
+        return Part(kind.name, "", str(skip)), None
+    except kind.failures as error:
+        return Part(kind.name, "", reason(error)), None
+    return Part(kind.name, kind.describe(result, context), note), result
 
 
 def _lowered(diagram: BlockDiagram) -> tuple[Step | None, str]:
-    """Return what the diagram computes at a sample, or why that is not to be had."""
+    """Return the map of one sample, or why there is none."""
     try:
         return step_of(diagram), ""
     except DiagramError as error:

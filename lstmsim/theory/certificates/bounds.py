@@ -1,4 +1,4 @@
-"""What the gates and the states of a layer can reach while its input keeps within a bound."""
+"""Bounds of a layer's gates and states, for all inputs within a bound."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scipy.special import expit
 from lstmsim.base import FloatArray
 from lstmsim.networks import GATES, LSTM
 
-#: How often the box of the states is bounded anew; every round is sound, so any number is.
+#: Rounds in which the box of the states shrinks.  Every box is valid, so any number is.
 ROUNDS = 100
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds of one layer's gates, a row a unit, while |u| and |h| are within theirs.
+    """Bounds of one layer's gates and states, unit by unit, while |u| and |h| keep to theirs.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def interval_bounds(layer: LSTM, u: FloatArray) -> Bounds:
     """
     bounds = _intervals(layer, u, np.ones(layer.n_units))
     for _ in range(ROUNDS):
-        # A box that the states enter and do not leave bounds the gates anew, and so on inwards.
+        # The states enter this box and do not leave it, so the gates have tighter bounds in it.
         h = np.minimum(bounds.h, bounds.o * np.tanh(bounds.c))
         if np.array_equal(h, bounds.h):
             break
@@ -98,7 +98,7 @@ def _intervals(layer: LSTM, u: FloatArray, h: FloatArray) -> Bounds:
 
 
 def _spread(layer: LSTM, gate: str, u: FloatArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how far a gate's sum gets from its bias, rounded up; and the bias."""
+    """Return the largest distance of a gate's sum from its bias, rounded up, and the bias."""
     W, R, b = layer.gate(gate)
     spread = np.abs(W) @ u + np.abs(R) @ h
     terms = layer.n_inputs + layer.n_units + 8  # 8: the few roundings of h and after the sum

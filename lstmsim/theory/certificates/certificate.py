@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from lstmsim.base import (
     FloatArray,
-    InvalidTypeError,
     InvalidValueError,
     ShapeError,
     count,
@@ -15,9 +14,10 @@ from lstmsim.base import (
     real_vector,
 )
 from lstmsim.networks import LSTM, Network
-from lstmsim.theory.certificates.bounds import Bounds, interval_bounds, norm_bounds
+from lstmsim.theory.certificates.bounds import interval_bounds, norm_bounds
 from lstmsim.theory.certificates.conditions import best_scale, conditions
-from lstmsim.theory.certificates.report import Box, Condition, StabilityReport
+from lstmsim.theory.certificates.report import Condition, InvariantSet, StabilityReport
+from lstmsim.theory.kinds import lstm_layers
 
 
 def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityReport:
@@ -42,12 +42,12 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     -------
     StabilityReport
         ``report.iss``, ``report.incremental``; every condition with its margin 1 − ρ and its
-        largest term; ``str(report)`` says what is guaranteed, and what is not.
+        largest term; ``str(report)`` states the guarantees, and what is not guaranteed.
 
     Raises
     ------
     InvalidTypeError
-        If the network is not one, or the bound is not made of real numbers.
+        If the network is not one of LSTM layers, or the bound is not made of real numbers.
     InvalidValueError, ShapeError
         If the bound is negative, NaN or infinite, or has not one number an input.
 
@@ -119,42 +119,36 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     """
     if isinstance(network, LSTM):
         network = Network([network])
-    if not isinstance(network, Network):
-        raise InvalidTypeError(
-            "stability needs a network",
-            given=type(network).__name__,
-            expected="Network or LSTM",
-            mend="make one with Network([LSTM(W, R, b)]) or network_from_workspace(workspace)",
-        )
+    layers = lstm_layers(
+        network,
+        "stability",
+        expected="Network or LSTM",
+        mend="make one with Network([LSTM(W, R, b)]) or network_from_workspace(workspace)",
+    )
     bound = _input_bound(input_bound, network.n_inputs)
-    found: list[Condition] = []
-    boxes: list[Box] = []
+    certified: list[Condition] = []
+    boxes: list[InvariantSet] = []
     inside = {"norm": True, "interval": True}
     inputs = {"norm": bound, "interval": bound}
-    # The largest numbers may overflow to infinity, which is then what a bound or a norm is.
+    # An overflow is a bound or a norm of infinity, which is a valid one.
     with np.errstate(all="ignore"):
-        for layer in network.recurrent:
+        for layer in layers:
             name = layer.name or "lstm"
             ones, scale = np.ones(layer.n_units), best_scale(layer)
             norm = norm_bounds(layer, inputs["norm"])
             interval = interval_bounds(layer, inputs["interval"])
-            found += conditions(name, "norm", layer, norm, ones)
-            found += conditions(name, "interval", layer, interval, ones)
+            certified += conditions(name, "norm", layer, norm, ones)
+            certified += conditions(name, "interval", layer, interval, ones)
             if np.ptp(scale) > 0:
-                found += conditions(name, "scaled", layer, interval, scale)
+                certified += conditions(name, "scaled", layer, interval, scale)
             for kind, bounds in (("norm", norm), ("interval", interval)):
-                inside[kind] &= _is_inside(layer, bounds)
+                h, c = bounds.h, bounds.c
+                inside[kind] &= bool((abs(layer.h0) <= h).all() and (abs(layer.c0) <= c).all())
                 boxes.append(
-                    Box(
-                        name, kind, tuple(bounds.h.tolist()), tuple(bounds.c.tolist()), inside[kind]
-                    )
+                    InvariantSet(name, kind, tuple(h.tolist()), tuple(c.tolist()), inside[kind])
                 )
-                inputs[kind] = bounds.h
-    return StabilityReport(tuple(bound.tolist()), tuple(found), tuple(boxes))
-
-
-def _is_inside(layer: LSTM, bounds: Bounds) -> bool:
-    return bool((np.abs(layer.h0) <= bounds.h).all() and (np.abs(layer.c0) <= bounds.c).all())
+                inputs[kind] = h
+    return StabilityReport(tuple(bound.tolist()), tuple(certified), tuple(boxes))
 
 
 def _input_bound(value: npt.ArrayLike, n_inputs: int) -> FloatArray:

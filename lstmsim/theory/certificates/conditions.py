@@ -1,4 +1,4 @@
-"""The two conditions: a comparison matrix, its spectral radius, and which term makes it large."""
+"""The two conditions: a comparison matrix, its spectral radius, and its largest term."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lstmsim.networks import LSTM
 from lstmsim.theory.certificates.bounds import Bounds
 from lstmsim.theory.certificates.report import Condition
 
-#: A spectral radius is taken to be below 1 if it is so by more than this, far beyond rounding.
+#: A condition holds if its spectral radius is below 1 by more than this, far beyond rounding.
 ROUNDING = 1e-9
 
-#: Layers with more units keep the units' own scale: to find another takes minutes there.
+#: Layers with more units are not scaled: the search for a scale would take minutes.
 LARGEST_SCALED = 128
 
-#: A term of a comparison matrix by its name: f for the memory, else the gain that it is of.
+#: The terms of a comparison matrix: f is the memory, the others are named after their gains.
 Terms = dict[str, FloatArray]
 
 
@@ -36,20 +36,20 @@ def conditions(
     layer : LSTM
         The layer.
     bounds : Bounds
-        What its gates and states can reach.
+        The bounds of its gates and states.
     scale : ndarray of shape (N,)
         The weight of each unit in the norms, P = diag(scale).
     """
-    found = []
+    checked = []
     for property_, terms in (
         ("ISS", iss_terms(layer, bounds, scale)),
         ("δISS", incremental_terms(layer, bounds, scale)),
     ):
         radius, shares = spectral_radius(terms)
-        # Without a leak the bound of c is infinite, and with it terms that are not to blame.
-        kept = bounds.leak.min() < ROUNDING
-        largest = "f" if kept else max(shares, key=lambda term: shares[term])
-        found.append(
+        # Without a leak the bound of c is infinite, and so are terms that are not the cause.
+        no_leak = bounds.leak.min() < ROUNDING
+        largest = "f" if no_leak else max(shares, key=lambda term: shares[term])
+        checked.append(
             Condition(
                 layer=name,
                 bounds=kind,
@@ -57,26 +57,26 @@ def conditions(
                 holds=radius < 1 - ROUNDING,
                 value=radius,
                 margin=1 - radius,
-                largest_term=_words(largest, layer, bounds, scale),
+                largest_term=_named(largest, layer, bounds, scale),
                 terms=tuple(shares.items()),
             )
         )
-    return found
+    return checked
 
 
 def iss_terms(layer: LSTM, bounds: Bounds, scale: FloatArray) -> Terms:
     """Return the terms of the comparison matrix of (‖c‖, ‖h‖)."""
-    return {"f": _memory(bounds), "Rg": _through_c("g", bounds.i, layer, bounds, scale)}
+    return {"f": _memory(bounds), "Rg": _through_cell("g", bounds.i, layer, bounds, scale)}
 
 
 def incremental_terms(layer: LSTM, bounds: Bounds, scale: FloatArray) -> Terms:
-    """Return the terms of the comparison matrix of the distances of two trajectories."""
+    """Return the terms of the comparison matrix of the distances between two trajectories."""
     output = _norm(bounds.slope_o * np.tanh(bounds.c), layer.gate("o")[1], scale)
     return {
         "f": _memory(bounds),
-        "Rg": _through_c("g", bounds.slope_g * bounds.i, layer, bounds, scale),
-        "Ri": _through_c("i", bounds.slope_i * bounds.g, layer, bounds, scale),
-        "Rf": _through_c("f", bounds.slope_f * bounds.c, layer, bounds, scale),
+        "Rg": _through_cell("g", bounds.slope_g * bounds.i, layer, bounds, scale),
+        "Ri": _through_cell("i", bounds.slope_i * bounds.g, layer, bounds, scale),
+        "Rf": _through_cell("f", bounds.slope_f * bounds.c, layer, bounds, scale),
         "Ro": np.array([[0.0, 0.0], [0.0, output]]),
     }
 
@@ -122,9 +122,9 @@ def best_scale(layer: LSTM) -> FloatArray:
     if len(R) == 1 or len(R) > LARGEST_SCALED or size == 0:
         return ones
     logs = np.zeros(len(R))
-    # The largest singular value has corners: sums of ever higher powers of all lead there.
+    # The largest singular value is not smooth: the minima of smooth power sums approach it.
     for power in (2, 8, 32, 128):
-        found = minimize(
+        result = minimize(
             _power_sum,
             logs,
             (R / size, power),
@@ -133,7 +133,7 @@ def best_scale(layer: LSTM) -> FloatArray:
             bounds=[(-16.0, 16.0)] * len(R),
             options={"maxiter": 100},
         )
-        logs = found.x
+        logs = result.x
     scale: FloatArray = np.exp(logs - logs.mean())
     return scale if _norm(ones, R, scale) < _norm(ones, R, ones) else ones
 
@@ -148,14 +148,14 @@ def _power_sum(logs: FloatArray, R: FloatArray, power: int) -> tuple[float, Floa
 
 
 def _memory(bounds: Bounds) -> FloatArray:
-    """Return what stays of the cell state, in c and in h."""
+    """Return the gains from the cell state before, to c and to h."""
     return np.array([[np.max(bounds.f), 0.0], [np.max(bounds.o * bounds.f), 0.0]])
 
 
-def _through_c(
+def _through_cell(
     gate: str, weight: FloatArray, layer: LSTM, bounds: Bounds, scale: FloatArray
 ) -> FloatArray:
-    """Return what one gate's recurrent gain brings from h into c, and through c into h."""
+    """Return the gains from h through one gate's recurrent weights, to c and to h."""
     R = layer.gate(gate)[1]
     into_c, into_h = _norm(weight, R, scale), _norm(bounds.o * weight, R, scale)
     return np.array([[0.0, into_c], [0.0, into_h]])
@@ -167,7 +167,7 @@ def _norm(weight: FloatArray, R: FloatArray, scale: FloatArray) -> float:
     return float(np.linalg.norm(matrix, 2)) if np.isfinite(matrix).all() else math.inf
 
 
-def _words(term: str, layer: LSTM, bounds: Bounds, scale: FloatArray) -> str:
+def _named(term: str, layer: LSTM, bounds: Bounds, scale: FloatArray) -> str:
     if term == "f":
         return f"forget gate f̄ = {np.max(bounds.f):.4g}"
     gate = term[1]

@@ -1,15 +1,12 @@
-"""What is certified of a network, and what is not."""
+"""The report on a network's stability: conditions, invariant sets, and a summary."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
-
-from lstmsim.base import as_json, as_text
+from lstmsim.base import Report, Row, TableData, numbers, texts, words
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Box:
-    """What the states of a layer can reach: no trajectory leaves |h| ≤ h, |c| ≤ c.
+class InvariantSet:
+    """A box that no trajectory of a layer's states leaves: |h| ≤ h, |c| ≤ c.
 
     Parameters
     ----------
@@ -71,7 +68,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class StabilityReport:
+class StabilityReport(Report):
     """The result of `stability`; ``str(report)`` is a table that a person reads.
 
     Parameters
@@ -80,13 +77,14 @@ class StabilityReport:
         Largest magnitude of each input.
     conditions : tuple of Condition
         Every condition, layer by layer.
-    boxes : tuple of Box
-        Where the states remain, layer by layer.
+    boxes : tuple of InvariantSet
+        Boxes that the states do not leave, layer by layer.
     """
 
     input_bound: tuple[float, ...]
     conditions: tuple[Condition, ...]
-    boxes: tuple[Box, ...]
+    boxes: tuple[InvariantSet, ...]
+    width = 80
 
     @property
     def incremental(self) -> bool:
@@ -105,7 +103,7 @@ class StabilityReport:
 
     @property
     def summary(self) -> str:
-        """What is guaranteed and what is not, in plain sentences."""
+        """The guarantees and their limits, in plain sentences."""
         given = sorted(set(self.input_bound))
         each = "|u| ≤ " if len(given) == 1 else "inputs within "
         shown = [f"{x:g}" for x in (given if len(given) == 1 else self.input_bound[:6])]
@@ -154,45 +152,35 @@ class StabilityReport:
         return f"In the way, in layer {worst.layer}: {worst.largest_term}."
 
     @property
-    def table(self) -> Table:
-        """The conditions as a Rich table: a condition holds where its value is below 1."""
-        table = Table(
-            title="stability certificates",
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_edge=False,
-            padding=(0, 1, 0, 0),
-        )
-        for heading in ("layer", "bounds", "condition"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("value < 1", justify="right", no_wrap=True)
-        table.add_column("margin", justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
-        table.add_column("largest term")
+    def title(self) -> str:
+        """What it is about."""
+        return "stability certificates"
+
+    @property
+    def tables(self) -> tuple[TableData, ...]:
+        """The conditions: one holds where its value is below 1."""
+        rows = []
         for c in self.conditions:
-            table.add_row(
-                escape(c.layer),
-                c.bounds,
-                c.condition,
-                _number(c.value),
-                _number(c.margin),
-                "holds" if c.holds else "–",
-                c.largest_term,
-                style="green" if c.holds else None,
-            )
-        return table
+            value, margin = _number(c.value), _number(c.margin)
+            holds = "holds" if c.holds else "–"
+            cells = (c.layer, c.bounds, c.condition, value, margin, holds, c.largest_term)
+            rows.append(Row(cells, "good" if c.holds else ""))
+        columns = (
+            *words("layer", "bounds", "condition"),
+            *numbers("value < 1", "margin"),
+            *words(""),
+            *texts("largest term"),
+        )
+        return (TableData(columns, tuple(rows), self.title),)
 
     def __repr__(self) -> str:
         return f"<StabilityReport: iss={self.iss}, incremental={self.incremental}>"
 
-    def __str__(self) -> str:
-        return as_text(self.table, self.summary, width=80)
-
-    def to_json(self) -> str:
-        """Return the report as JSON; infinity as null."""
-        said = {"iss": self.iss, "incremental": self.incremental, "summary": self.summary}
-        return as_json(said | asdict(self))
+    @property
+    def content(self) -> dict[str, Any]:
+        """All numbers."""
+        verdict = {"iss": self.iss, "incremental": self.incremental, "summary": self.summary}
+        return verdict | asdict(self)
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Linear system → weights."""
+"""Weights of a network that computes a given linear system."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lstmsim.base import FloatArray, InvalidTypeError, InvalidValueError, count,
 from lstmsim.networks import LSTM, Dense, Network
 from lstmsim.theory.lti.coordinates import choose
 from lstmsim.theory.lti.extract import checked_scale
-from lstmsim.theory.lti.systems import Matrices, check_samples, check_stable, discrete, input_limits
+from lstmsim.theory.lti.systems import check_samples, check_stable, discrete, input_limits
 
 if TYPE_CHECKING:
     import control
 
 #: Bias that saturates a gate: σ(100) is 1 to the last bit, σ(−100) is 4e-44.
 _SATURATING = 100.0
-#: What C may be off C·A⁻¹·A, relative: beyond, A is singular for this C.
+#: The largest relative residual of F·A = C; beyond, A is singular for this C.
 _SOLVED = 1e-6
 
 
@@ -83,6 +83,8 @@ def approximate(
     >>> network.head.F.round(4).tolist()
     [[325.4911, -78.8823, 18.4092, 212.6357, -86.0996]]
     """
+    import control
+
     system = discrete(sys, Ts, "approximate")
     _check_forms(direct_path, output_units)
     limits = input_limits(input_range, system.B.shape[1], "approximate")
@@ -91,7 +93,7 @@ def approximate(
     if samples is None:
         check_stable(system, "approximate")
 
-    def network(rescaled: Matrices, s: float) -> Network:
+    def network(rescaled: control.StateSpace, s: float) -> Network:
         if output_units:
             return _with_output_units(rescaled, s)
         return _with_input_units(rescaled, s) if direct_path else _states_alone(rescaled, s)
@@ -107,8 +109,8 @@ def approximate(
         )
     target = system
     if not (direct_path or output_units):
-        direct = _read_out(system) @ system.B
-        target = Matrices(system.A, system.B, system.C, direct, system.Ts)
+        target = control.StateSpace(system)
+        target.D = _read_out(system) @ system.B
     return choose(system, target, network, limits, dtype, samples)
 
 
@@ -127,16 +129,16 @@ def _check_forms(direct_path: Any, output_units: Any) -> None:
         )
 
 
-def _with_input_units(system: Matrices, s: float) -> Network:
+def _with_input_units(system: control.StateSpace, s: float) -> Network:
     n, m = system.B.shape
     F = _read_out(system)
     R = np.zeros((n + m, n + m))
     R[:n, :n] = system.A
     W = s * np.vstack([system.B, np.eye(m)])
-    return _network(W, R, np.hstack([F, system.D - F @ system.B]) / s, system.Ts)
+    return _network(W, R, np.hstack([F, system.D - F @ system.B]) / s, system.dt)
 
 
-def _states_alone(system: Matrices, s: float) -> Network:
+def _states_alone(system: control.StateSpace, s: float) -> Network:
     if len(system.A) == 0:
         raise InvalidValueError(
             "a system without states needs units that carry its input",
@@ -144,18 +146,18 @@ def _states_alone(system: Matrices, s: float) -> Network:
             given="a static gain, direct_path=False",
             expected="at least one state, or direct_path=True",
         )
-    return _network(s * system.B, system.A, _read_out(system) / s, system.Ts)
+    return _network(s * system.B, system.A, _read_out(system) / s, system.dt)
 
 
-def _with_output_units(system: Matrices, s: float) -> Network:
+def _with_output_units(system: control.StateSpace, s: float) -> Network:
     n, p = len(system.A), len(system.C)
     R = np.block([[system.A, np.zeros((n, p))], [system.C, np.zeros((p, p))]])
     F = np.hstack([np.zeros((p, n)), np.eye(p)])
-    return _network(s * np.vstack([system.B, system.D]), R, F / s, system.Ts)
+    return _network(s * np.vstack([system.B, system.D]), R, F / s, system.dt)
 
 
-def _read_out(system: Matrices) -> FloatArray:
-    """Return F with F·A = C: what reads the output of a sample from the states after it."""
+def _read_out(system: control.StateSpace) -> FloatArray:
+    """Return F with F·A = C, which reads a sample's output from the states after it."""
     if len(system.A) == 0:
         return np.zeros(system.C.shape)
     try:

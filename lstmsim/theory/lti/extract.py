@@ -1,4 +1,4 @@
-"""Weights → linear system."""
+"""The linear system in a network's weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstmsim.theory.lti.systems import input_limits
 if TYPE_CHECKING:
     import control
 
-#: How far a gate may be from 0 or 1: the error that this makes is of the same relative size.
+#: The largest distance of a gate from 0 or 1; it causes a relative error of the same size.
 SATURATION = 1e-6
 
 
@@ -32,7 +32,7 @@ def extract(
     ----------
     network : Network
         One LSTM layer, with or without a head.  Biases of the gate g and of the head only
-        shift the output; `linearity` says how far.
+        shift the output; `linearity` has the shift as `offset`.
     scale : float, optional
         The scale s of the states; it changes no input-output behaviour.
     input_range : float or array_like of shape (m,), optional
@@ -62,7 +62,7 @@ def extract(
     s = checked_scale(scale, "extract")
     _check_saturated(layer, input_range)
     system = read(network)
-    return control.ss(system.A, system.B / s, s * system.C, system.D, system.Ts)
+    return control.ss(system.A, system.B / s, s * system.C, system.D, system.dt)
 
 
 def checked_scale(scale: float, where: str) -> float:
@@ -80,8 +80,8 @@ def checked_scale(scale: float, where: str) -> float:
 
 def _check_saturated(layer: LSTM, input_range: npt.ArrayLike) -> None:
     limits = input_limits(input_range, layer.n_inputs, "extract")
-    found = gate_deviations(layer, limits)
-    off = {gate: size for gate, size in found.items() if not size <= SATURATION}
+    deviations = gate_deviations(layer, limits)
+    off = {gate: size for gate, size in deviations.items() if not size <= SATURATION}
     if off:
         gates = [
             f"gate {gate} can be {size:.2g} away from {SATURATED[gate]:g}"

@@ -1,4 +1,4 @@
-"""How far a network is from linear: bounds that hold for every input in a range."""
+"""Bounds of a network's error as a linear system, for every input in a range."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
 from lstmsim.base import (
     FloatArray,
-    InvalidTypeError,
     InvalidValueError,
     ShapeError,
     count,
     precision,
 )
 from lstmsim.networks import LSTM, Network
+from lstmsim.theory.kinds import lstm_layers
 from lstmsim.theory.lti.peaks import absolute_sum
 from lstmsim.theory.lti.report import Linearity
-from lstmsim.theory.lti.systems import Matrices, check_samples, discrete, input_limits
+from lstmsim.theory.lti.systems import check_samples, discrete, input_limits
 
 if TYPE_CHECKING:
     import control
 
-#: After a sample |h| is below tanh(1), whatever goes in.
+#: h = o·tanh(c) with |c| ≤ 1 in saturated gates, so that |h| stays below tanh(1).
 _LARGEST_H = math.tanh(1.0)
 #: Roundings of one sample beyond the sums: two tanh of up to 4 units in the last place, the
 #: products with i and o, the sum of c, in units of roundoff.
 _ELEMENTWISE = 20
-#: What the gates i, f, o are when saturated.
+#: The values of the gates i, f, o in saturation.
 SATURATED = {"i": 1.0, "f": 0.0, "o": 1.0}
 
 
@@ -45,8 +44,7 @@ def linearity(
     """Bound the error of a network as a linear system, for every input in a range.
 
     With saturated gates h = tanh(tanh(R_g h⁻ + W_g u + b_g)).  A sample adds an error of at most
-    ⅔·a³, a being the largest that can go into tanh, and what the loop makes of it later is
-    Σ|F·R_gᵏ|.
+    ⅔·a³, where a is the largest argument of tanh; the loop amplifies it by up to Σ|F·R_gᵏ|.
 
     Parameters
     ----------
@@ -95,7 +93,7 @@ def linearity(
 def bounds(
     network: Network,
     limits: FloatArray,
-    system: Matrices | None,
+    system: control.StateSpace | None,
     dtype: npt.DTypeLike,
     samples: int | None,
 ) -> Linearity:
@@ -123,14 +121,15 @@ def bounds(
     nonlinear, rounding, gates = (_product(reach, error) for error in errors(a))
     largest = np.abs(gain) @ np.minimum(a, top)
     rounding += (len(R) + 3) * unit * (largest + np.abs(bias))
-    own = read(network)
-    still = np.stack([b, R @ layer.h0], axis=1)
-    rest = absolute_sum(gain, R, still, samples).sum(axis=1) + np.abs(bias)
-    peak = _peak(own if system is None else system, limits, samples)
-    nonlinear = np.minimum(nonlinear, largest + peak)  # saturated, a network does no more
+    in_weights = read(network)
+    constant = np.stack([b, R @ layer.h0], axis=1)
+    rest = absolute_sum(gain, R, constant, samples).sum(axis=1) + np.abs(bias)
+    peak = _peak(in_weights if system is None else system, limits, samples)
+    # A saturated network's output is bounded, and so is its distance from the linear one.
+    nonlinear = np.minimum(nonlinear, largest + peak)
     weights = np.zeros(len(gain))
     if system is not None:
-        weights = _peak(_difference(system, own), limits, samples)
+        weights = _peak(system - in_weights, limits, samples)
     return Linearity(
         nonlinear=_plain(nonlinear),
         rounding=_plain(rounding),
@@ -156,15 +155,12 @@ def parts(network: Any, where: str) -> tuple[LSTM, FloatArray, FloatArray]:
     Raises
     ------
     InvalidTypeError
-        If it is no network.
+        If it is no network, or its recurrent layer is none of LSTM.
     InvalidValueError
         If it has several recurrent layers.
     """
-    if not isinstance(network, Network):
-        raise InvalidTypeError(
-            f"{where} needs a network", given=type(network).__name__, expected="Network"
-        )
-    if len(network.recurrent) > 1:
+    layers = lstm_layers(network, where)
+    if len(layers) > 1:
         raise InvalidValueError(
             "a network with several recurrent layers has no linear system in its weights alone",
             where=where,
@@ -172,21 +168,25 @@ def parts(network: Any, where: str) -> tuple[LSTM, FloatArray, FloatArray]:
             expected="one LSTM layer, with or without a Dense head",
             mend="look at its layers one by one, or linearise the diagram",
         )
-    layer, head = network.recurrent[0], network.head
+    layer, head = layers[0], network.head
     gain = np.eye(layer.n_units) if head is None else np.array(head.F)
     bias = None if head is None else head.bias
     return layer, gain, np.zeros(len(gain)) if bias is None else np.array(bias)
 
 
-def read(network: Network) -> Matrices:
+def read(network: Network) -> control.StateSpace:
     """Return the linear system in the weights, with states h⁻: A = R_g, B = W_g, …."""
+    import control
+
     layer, gain, _ = parts(network, "extract")
     W, R, _ = layer.gate("g")
-    return Matrices(np.array(R), np.array(W), gain @ R, gain @ W, network.Ts)
+    return control.StateSpace(
+        np.array(R), np.array(W), gain @ R, gain @ W, network.Ts, remove_useless_states=False
+    )
 
 
 def offset(network: Network) -> FloatArray:
-    """Return what the output of the linear system with the network's biases tends to."""
+    """Return the limit of the linear system's output without input, from the network's biases."""
     layer, gain, bias = parts(network, "extract")
     _, R, b = layer.gate("g")
     if not b.any():
@@ -195,7 +195,7 @@ def offset(network: Network) -> FloatArray:
 
 
 def gate_deviations(layer: LSTM, limits: FloatArray) -> dict[str, float]:
-    """Return how far the gates i, f, o can be from 1, 0, 1, whatever the states are."""
+    """Return the largest distances of the gates i, f, o from 1, 0, 1, for all states."""
     found = {}
     for gate, value in SATURATED.items():
         W, R, b = layer.gate(gate)
@@ -211,7 +211,7 @@ def _largest_h(layer: LSTM) -> FloatArray:
 
 
 def _largest_sums(linear: FloatArray, later: FloatArray, cap: FloatArray, errors: Any) -> Any:
-    """Return what can at most go into tanh: a ≥ linear + Σ_{k≥1}|Rᵏ|·errors(a)."""
+    """Return a bound a of tanh's argument: a ≥ linear + Σ_{k≥1}|Rᵏ|·errors(a)."""
     a = np.minimum(linear, cap)
     for _ in range(200):
         grown = np.minimum(linear + _product(later, errors(a)), cap)
@@ -222,29 +222,23 @@ def _largest_sums(linear: FloatArray, later: FloatArray, cap: FloatArray, errors
 
 
 def _product(matrix: FloatArray, vector: FloatArray) -> FloatArray:
-    """Return the product of which infinity times nothing is nothing."""
+    """Return a product in which infinity times zero is zero: a sum that is not excited."""
     with np.errstate(invalid="ignore"):
         terms = matrix * vector
     return np.asarray(np.where(vector == 0, 0.0, terms).sum(axis=1))
 
 
-def _peak(system: Matrices, limits: FloatArray, samples: int | None) -> FloatArray:
-    """Return the most that each output can reach."""
+def _peak(system: control.StateSpace, limits: FloatArray, samples: int | None) -> FloatArray:
+    """Return the largest magnitude that each output can reach."""
     response = absolute_sum(system.C, system.A, system.B, samples)
     return np.asarray((response + np.abs(system.D)) @ limits)
 
 
-def _difference(one: Matrices, other: Matrices) -> Matrices:
-    A = scipy.linalg.block_diag(one.A, other.A)
-    B, C = np.vstack([one.B, other.B]), np.hstack([one.C, -other.C])
-    return Matrices(A, B, C, one.D - other.D, one.Ts)
-
-
-def _check_fits(system: Matrices, own: Matrices) -> None:
-    if system.D.shape != own.D.shape:
+def _check_fits(system: control.StateSpace, in_weights: control.StateSpace) -> None:
+    if system.D.shape != in_weights.D.shape:
         shapes = [
             f"{count(s.D.shape[1], 'input')} and {count(s.D.shape[0], 'output')}"
-            for s in (system, own)
+            for s in (system, in_weights)
         ]
         raise ShapeError(
             "the system and the network have other inputs or outputs",

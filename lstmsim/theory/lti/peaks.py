@@ -1,4 +1,4 @@
-"""Peak gains: sums of |L Aᵏ R| over k, the most that a bounded input can do to a signal."""
+"""Peak gains: sums of |L Aᵏ R| over k, a bound of a signal for bounded inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from lstmsim.base import FloatArray
 
-#: Samples after which A must have decayed to a half; beyond, the sum is called infinite.
+#: If A has not halved after this many samples, the sum is treated as infinite.
 _SLOWEST = 2**18
 #: Samples that are computed at once.
 _AT_ONCE = 1024
@@ -40,7 +40,7 @@ def absolute_sum(
     size = min(max(64, block), _AT_ONCE) if samples is None else min(samples, _AT_ONCE)
     rows, jump = _powers(A, size)
     rows = left @ rows
-    # What is left after a block: Σ |L Aʳ| over one block, times the states' largest element.
+    # The rest of the sum is at most Σ |L Aʳ| over one block, times the states' largest element.
     reach = None if samples is not None else _reach(rows, jump, block)
     total, states, done = np.zeros(shape), right.copy(), 0
     while samples is None or done < samples:
@@ -60,7 +60,7 @@ def absolute_sum(
 
 
 def _decay(A: FloatArray) -> tuple[int, float | None]:
-    """Return a number of samples after which |A| is at most a half, and what it is then."""
+    """Return a number of samples k with |Aᵏ| ≤ ½, and |Aᵏ|; None for it if there is none."""
     power, samples = A, 1
     while samples <= _SLOWEST:
         norm = float(np.abs(power).sum(axis=1).max())

@@ -1,34 +1,32 @@
-"""What is said of how far a network is from linear."""
+"""The report on a network's error as a linear system."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from rich import box
-from rich.table import Table
-
-from lstmsim.base import as_json, as_text
+from lstmsim.base import Report, Row, TableData, numbers, words
 
 
 @dataclass(frozen=True)
-class Linearity:
-    """How far a network can be from a linear system; ``str(report)`` is a table.
+class Linearity(Report):
+    """Bounds of a network's error as a linear system; ``str(report)`` is a table.
 
     Parameters
     ----------
     nonlinear, rounding, gates, weights, rest : tuple of float
         Bounds of the error of each output: by tanh(tanh x) ≠ x, by rounding, by gates that are
-        not quite 0 or 1, by weights that are not quite the system's, and by what the network
-        gives without input: its biases and initial states.
+        not quite 0 or 1, by weights that are not quite the system's, and by the output without
+        input: from biases and initial states.
     peak : tuple of float
-        The most that each output of the linear system can reach.
+        The largest magnitude that each output of the linear system can reach.
     offset : tuple of float
-        Each output in the end without input, by the biases.
+        The limit of each output without input, from the biases.
     deviations : dict of float
-        How far each of the gates i, f, o can be from 1, 0, 1.
+        The largest distance of each of the gates i, f, o from 1, 0, 1.
     amplitude : float
-        The largest element of what goes into tanh: 0.1 is linear to 0.7 %.
+        The largest argument of tanh: 0.1 is linear to 0.7 %.
     input_range : tuple of float
         The largest |u| of every input.
     dtype : str
@@ -60,30 +58,32 @@ class Linearity:
         return max(self.bound) / peak if 0 < peak < math.inf else math.inf
 
     @property
-    def table(self) -> Table:
-        """The bounds as a Rich table, an output a row."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("output")
-        parts = ("nonlinear", "rounding", "gates", "weights", "rest", "bound", "peak", "offset")
-        for name in parts:
-            table.add_column(name, justify="right", no_wrap=True)
-        for k in range(len(self.peak)):
-            table.add_row(f"y[{k}]", *(f"{getattr(self, name)[k]:.2e}" for name in parts))
-        return table
+    def title(self) -> str:
+        """What it is about."""
+        return "linearity"
 
-    def __str__(self) -> str:
+    @property
+    def tables(self) -> tuple[TableData, ...]:
+        """The bounds, an output a row."""
+        bounds = ("nonlinear", "rounding", "gates", "weights", "rest", "bound", "peak", "offset")
+        rows = tuple(
+            Row((f"y[{k}]", *(f"{getattr(self, name)[k]:.2e}" for name in bounds)))
+            for k in range(len(self.peak))
+        )
+        return (TableData((*words("output"), *numbers(*bounds)), rows),)
+
+    @property
+    def summary(self) -> str:
+        """The largest bound, and what it comes from."""
         limits = ", ".join(f"{limit:g}" for limit in self.input_range)
         gates = ", ".join(f"{gate} by {size:.1e}" for gate, size in self.deviations.items())
-        return "\n".join(
-            [
-                as_text(self.table),
-                "",
-                f"Errors of at most this size in {self.dtype}, for |u| ≤ {limits}: "
-                f"{self.relative:.1e} of the largest output.",
-                f"Into tanh goes at most {self.amplitude:.2e}; gates are off {gates}.",
-            ]
+        return (
+            f"Errors of at most this size in {self.dtype}, for |u| ≤ {limits}: "
+            f"{self.relative:.1e} of the largest output.\n"
+            f"Into tanh goes at most {self.amplitude:.2e}; gates are off {gates}."
         )
 
-    def to_json(self) -> str:
-        """Return the report as JSON; infinity as null."""
-        return as_json(asdict(self) | {"bound": self.bound})
+    @property
+    def content(self) -> dict[str, Any]:
+        """All bounds."""
+        return asdict(self) | {"bound": self.bound}

@@ -1,8 +1,7 @@
-"""Linear systems from outside: python-control objects, checked."""
+"""Checks of linear systems from outside, which are python-control objects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,31 +21,8 @@ if TYPE_CHECKING:
     import control
 
 
-@dataclass(frozen=True, eq=False)
-class Matrices:
-    """A discrete system x⁺ = A x + B u, y = C x + D u.
-
-    Parameters
-    ----------
-    A, B, C, D : ndarray of shape (n, n), (n, m), (p, n), (p, m)
-        Its matrices.
-    Ts : float
-        Sample time in seconds.
-    """
-
-    A: FloatArray
-    B: FloatArray
-    C: FloatArray
-    D: FloatArray
-    Ts: float
-
-    def in_coordinates(self, T: FloatArray, inverse: FloatArray) -> Matrices:
-        """Return the same system with states T⁻¹ x."""
-        return Matrices(inverse @ self.A @ T, inverse @ self.B, self.C @ T, self.D, self.Ts)
-
-
-def discrete(sys: Any, Ts: float | None, where: str) -> Matrices:
-    """Return the matrices of a discrete system.
+def discrete(sys: Any, Ts: float | None, where: str) -> control.StateSpace:
+    """Return a discrete system in state space: finite, and with a sample time.
 
     Parameters
     ----------
@@ -55,7 +31,7 @@ def discrete(sys: Any, Ts: float | None, where: str) -> Matrices:
     Ts : float or None
         The sample time that it should have; needed if its own is unspecified.
     where : str
-        What wants it, for an error.
+        The name of the caller, for an error.
 
     Raises
     ------
@@ -64,6 +40,8 @@ def discrete(sys: Any, Ts: float | None, where: str) -> Matrices:
     InvalidValueError
         If it is continuous, has another or no sample time, or numbers that are not finite.
     """
+    import control
+
     state_space = _state_space(sys, where)
     wanted = None if Ts is None else sample_time(Ts, where)
     dt = state_space.dt
@@ -97,8 +75,8 @@ def discrete(sys: Any, Ts: float | None, where: str) -> Matrices:
     for name, array in zip("ABCD", arrays, strict=True):
         if not np.isfinite(array).all():
             raise InvalidValueError(f"{name} holds NaN or Inf", where=where)
-    A, B, C, D = arrays
-    return Matrices(A, B, C, D, float(dt))
+    # Without the system's names, and with all its states: those without use are units, too.
+    return control.StateSpace(*arrays, float(dt), remove_useless_states=False)
 
 
 def _state_space(sys: Any, where: str) -> control.StateSpace:
@@ -126,7 +104,7 @@ def _state_space(sys: Any, where: str) -> control.StateSpace:
         ) from error
 
 
-def check_stable(system: Matrices, where: str) -> None:
+def check_stable(system: control.StateSpace, where: str) -> None:
     """Refuse a system whose states grow without bound under a bounded input."""
     poles = np.linalg.eigvals(system.A)
     radius = float(np.abs(poles).max(initial=0.0))

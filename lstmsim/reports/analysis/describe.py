@@ -1,29 +1,28 @@
-"""The key numbers of each part, in a line."""
+"""The key numbers of a part's result, in a line."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from lstmsim.base import count
-from lstmsim.dynamics import FixedPoints, LoopReport, LyapunovSpectrum
-from lstmsim.reports.analysis.report import poles
-from lstmsim.theory import StabilityReport
+from lstmsim.dynamics import FixedPoints, LoopReport
 
 _GROUPS = 4
 _DELAYS = 4
 
 
-def of_run(traces: xr.Dataset) -> str:
-    """Say how long the run is, and what ran it."""
+def describe_run(traces: xr.Dataset) -> str:
+    """Return the run's length and engine."""
     Ts = float(traces.attrs["Ts"])
     return f"{count(traces.sizes['time'], 'sample')} of {Ts:g} s, run by {traces.attrs['engine']}"
 
 
-def of_loops(report: LoopReport) -> str:
-    """Say how many loops there are, and through which delays."""
+def describe_loops(report: LoopReport) -> str:
+    """Return the number of loops, by the delays that they pass."""
     if not report.groups:
         return "none"
     number = f"{len(report.loops):,}" + (" and more" if not report.complete else "")
@@ -36,8 +35,8 @@ def of_loops(report: LoopReport) -> str:
     return f"{number}: {', '.join(groups)}"
 
 
-def of_linearization(data: xr.Dataset) -> str:
-    """Say what the linearization is, and where its last poles are."""
+def describe_linearization(data: xr.Dataset) -> str:
+    """Return the linearization's size, and its poles at the last sample."""
     sizes = [f"{count(data.sizes[name], name)}" for name in ("state", "input", "output")]
     size = ", ".join(sizes)
     if not data.sizes["state"]:
@@ -51,8 +50,8 @@ def of_linearization(data: xr.Dataset) -> str:
     )
 
 
-def of_fixed_points(report: FixedPoints, where: str) -> str:
-    """Say how many fixed points were found, of which kind."""
+def describe_fixed_points(report: FixedPoints, where: str) -> str:
+    """Return the numbers of fixed points by stability, and their largest eigenvalue."""
     if not report.points:
         return f"{where}: {report.summary[0].lower()}{report.summary[1:]}"
     kinds = [point.stability for point in report]
@@ -62,8 +61,8 @@ def of_fixed_points(report: FixedPoints, where: str) -> str:
     return f"{where}: {', '.join(parts)}{line}; largest |λ| = {largest:.4g}"
 
 
-def of_gains(gains: xr.Dataset) -> str:
-    """Say how large the gains become."""
+def describe_gains(gains: xr.Dataset) -> str:
+    """Return the largest gains."""
     radius = np.asarray(gains.spectral_radius, float)
     above = int((radius > 1).sum())
     own = [
@@ -77,8 +76,8 @@ def of_gains(gains: xr.Dataset) -> str:
     )
 
 
-def of_flow(flow: xr.Dataset) -> str:
-    """Say what is left of a change at the first sample."""
+def describe_flow(flow: xr.Dataset) -> str:
+    """Return the gradients of the last states by the first ones."""
     if flow.sizes["time"] < 2:
         return "one sample alone: nothing flows"
     signals = [str(signal) for signal in flow.signal.values]
@@ -91,14 +90,10 @@ def of_flow(flow: xr.Dataset) -> str:
     return f"over {count(flow.sizes['time'] - 1, 'sample')}: {', '.join(ends)}"
 
 
-def of_lyapunov(spectrum: LyapunovSpectrum) -> str:
-    """Say what the largest exponent is."""
-    return spectrum.summary
-
-
-def of_stability(report: StabilityReport) -> str:
-    """Say what is certified."""
-    return report.summary.splitlines()[0]
+def poles(linearization: xr.Dataset) -> Any:
+    """Return the eigenvalues of A at the last sample, the largest in magnitude first."""
+    values = np.linalg.eigvals(linearization.A.values[-1]).astype(complex)
+    return values[np.argsort(-np.abs(values), kind="stable")]
 
 
 def _power(log: float) -> str:
