@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 
 from lstmsim.errors import LstmsimError
 from lstmsim.reports.bench import growth, timing
-from lstmsim.reports.bench.agreement import TOLERANCE, check_agreement, difference
 from lstmsim.reports.bench.peers import OWN, PEERS, TITLES
-from lstmsim.reports.bench.problem import expected, make_problem
-from lstmsim.reports.bench.speed import Row
+from lstmsim.reports.bench.problem import (
+    TOLERANCE,
+    check_agreement,
+    difference,
+    expected,
+    make_problem,
+)
+from lstmsim.reports.bench.report import Line
 from lstmsim.reports.bench.timing import Timing
-from lstmsim.reports.bench.ways import _compiled, _interpreted
 
 # -------------------------------------------------------------------------------------------
 # Candidates
@@ -62,17 +66,6 @@ def test_the_expected_gradient_is_that_of_the_expected_loss() -> None:
     assert aim["W"][7, 1] == pytest.approx(slope, abs=1e-9)
 
 
-def test_this_package_s_own_ways_compute_the_same() -> None:
-    problem = make_problem(5, 2, 120)
-    y = expected(problem, "forward")["y"]
-    tasks = [*_compiled(problem), *_interpreted(problem)]
-    for task in tasks:
-        task.work()  # the state that steps go on with has no effect on what is compared
-        found = task.outputs()
-        assert difference(found, y[: len(found)]) < 1e-5, task.name
-    assert [task.samples for task in tasks] == [120, 120, 1, 100, 100]
-
-
 @pytest.mark.parametrize(
     "wrong",
     [lambda y: y[:, ::-1], lambda y: y * (1 + 1e-4), lambda y: y[:-1], lambda y: y + np.nan],
@@ -110,12 +103,32 @@ def test_a_fit_says_how_far_times_are_from_the_law() -> None:
     assert law.worst == pytest.approx(20 / (10 * 2 ** (1 / 3)) - 1)
 
 
-def test_growth_covers_what_it_should_and_no_more() -> None:
-    assert (min(growth.LENGTHS), max(growth.LENGTHS)) == (10**3, 10**6)
-    assert (min(growth.UNITS), max(growth.UNITS)) == (4, 512)
-    sizes = [n * growth.LENGTH_OF_UNITS for n in growth.UNITS]
-    sizes += [t * growth.UNITS_OF_LENGTHS for t in growth.LENGTHS]
-    assert max(sizes) <= growth.LARGEST == 5 * 10**7
+def test_growth_measures_these_sizes_and_says_how_it_grows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def problem(n: int, inputs: int, samples: int) -> Any:
+        asked.append((n, samples))
+        return make_problem(1, 1, 1)
+
+    def turns(works: dict[str, Any], seconds: float) -> dict[str, Timing]:
+        return {name: made(float(name) / 1e6) for name in works}
+
+    monkeypatch.setattr(growth, "make_problem", problem)
+    monkeypatch.setattr(growth, "take_turns", turns)
+    said: list[str] = []
+    over_T, over_N = growth.measure_growth(0.0, quick=False, say=said.append)
+    lengths = [(16, t) for t in (10**3, 3 * 10**3, 10**4, 3 * 10**4, 10**5, 3 * 10**5, 10**6)]
+    assert asked == lengths + [(n, 1000) for n in (4, 8, 16, 32, 64, 128, 256, 512)]
+    assert said == ["growth with T, N = 16", "growth with N, T = 1,000"]
+    assert [law.text("T") for law in over_T.fits] == [
+        "T^1.00 for T from 1,000 to 1,000,000 (within 0 %)"
+    ]
+    assert [law.text("N") for law in over_N.fits] == [
+        "N^1.00 for N from 4 to 512 (within 0 %)",
+        "N^1.00 for N from 64 to 512 (within 0 %)",
+    ]
 
 
 def test_growth_with_units_is_fitted_over_all_and_over_the_large(
@@ -133,14 +146,14 @@ def test_growth_with_units_is_fitted_over_all_and_over_the_large(
 
 
 def made(median: float) -> Timing:
-    return Timing(median, 0.9 * median, 1.2 * median, 1.5 * median, 40, 8, 1.0)
+    return Timing(median, 0.9 * median, 1.2 * median, 40, 8, 1.0)
 
 
 def test_the_ratio_is_of_medians_to_the_fastest_of_the_others() -> None:
     timings = {"lstmsim": made(3e-6), "onnxruntime": made(4e-6), "jax": made(2e-6)}
-    row = Row("forward", 3, 4, 51, timings, {}, {})
-    assert (row.fastest_peer, row.ratio) == ("jax", pytest.approx(1.5))
-    alone = replace(row, timings={"lstmsim": made(3e-6)})
+    line = Line("forward", 3, 4, 51, timings, {}, {})
+    assert (line.fastest_peer, line.ratio) == ("jax", pytest.approx(1.5))
+    alone = replace(line, timings={"lstmsim": made(3e-6)})
     assert (alone.fastest_peer, alone.ratio) == (None, None)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 import lstmsim as ls
@@ -399,6 +400,15 @@ def test_the_scalar_form_gives_the_same(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "[0.03, 0.0593]\n"), done.stderr
 
 
+def test_an_empty_name_of_the_cache_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LSTMSIM_CACHE_DIR", str(tmp_path))
+    assert lanes._cache_folder() == tmp_path
+    monkeypatch.setenv("LSTMSIM_CACHE_DIR", "")
+    assert lanes._cache_folder() == platformdirs.user_cache_path("lstmsim", appauthor=False)
+
+
 @pytest.mark.slow
 def test_a_cache_that_cannot_be_used_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
@@ -426,6 +436,22 @@ def test_processes_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
         for done in pool.map(in_a_process, [env] * 3):
             assert (done.returncode, done.stdout) == (0, "[0.03, 0.0593]\n"), done.stderr
+
+
+def test_a_mistake_in_the_text_of_an_operation_names_the_operation() -> None:
+    if not lanes.vectors_available():
+        pytest.skip("this numba cannot be taught vectors")
+    numba, vectors = pytest.importorskip("numba"), sys.modules["lstmsim.engine.kernels.vectors"]
+    wrong = vectors._formula("swish", "u * tanh()", ("u",))
+    load = vectors.load
+    with pytest.raises(TypeError, match=r"'swish', 'u \* tanh\(\)'.*missing 1 required"):
+        numba.njit(lambda x: wrong(load(x, 0)))(np.zeros(64))
+
+
+def test_a_mistake_in_a_kernel_is_not_taken_for_a_damaged_cache() -> None:
+    numba = pytest.importorskip("numba")
+    with pytest.raises(numba.NumbaError, match="unknown_word"):
+        lanes.compiled("def apply(x, o):\n    unknown_word(x)\n", "float64", "scalar")
 
 
 def test_vectors_compute_the_formulas_to_rounding() -> None:

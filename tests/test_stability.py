@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -547,3 +548,28 @@ def test_a_bound_as_matlab_saves_it_is_taken() -> None:
     assert ls.stability(layer, 0.5) == expected
     assert ls.stability(layer, [[0.5], [0.5]]) == expected
     assert ls.stability(layer, [[0.5]]) == expected
+
+
+class Coupled(ls.LSTM):
+    """A kind of layer that is derived from the LSTM layer, and has other equations."""
+
+
+@pytest.mark.parametrize(
+    "theory",
+    [
+        lambda network: ls.stability(network, 1.0),
+        ls.lti.extract,
+        ls.lti.linearity,
+    ],
+)
+def test_theory_of_one_kind_refuses_others_with_the_reason(theory: Callable[..., object]) -> None:
+    layer = Coupled(np.full((4, 1), 0.5), np.full((4, 1), 0.2), [0, -1, 0, 0])
+    words = ("holds for LSTM layers alone", "given:    Coupled(1 unit", "linearize")
+    with refused(InvalidTypeError, *words):
+        theory(ls.Network([layer]))
+
+
+def test_a_layer_of_another_kind_is_not_certified_by_itself() -> None:
+    layer = Coupled(np.full((4, 1), 0.5), np.full((4, 1), 0.2), [0, -1, 0, 0])
+    with refused(InvalidTypeError, "LSTM layers alone"):
+        ls.stability(layer, 1.0)

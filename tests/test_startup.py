@@ -39,11 +39,11 @@ COMMANDS = {
     "loops lstm_layer": MODEL,
     "loops lstm_layer --plot loops.svg": MODEL | TRACES,
     "run lstm_layer -w w.npz": MODEL | TRACES,
-    "run lstm_layer -w w.npz --engine numpy --check -o t.csv": MODEL | TRACES,
+    "run lstm_layer -w w.npz --engine numpy --check -o t.csv": MODEL | TRACES | {"numba"},
     "run lstm_layer -w w.npz --engine numba -o t.nc": MODEL
     | TRACES
     | {"h5netcdf", "h5py", "numba"},
-    "compile lstm_layer -w w.npz": MODEL | TRACES,
+    "compile lstm_layer -w w.npz": MODEL | TRACES | {"numba"},
     "train lstm_layer -w w.npz -t y.csv -o t.npz --epochs 2": MODEL | TRACES | {"numba"},
 }
 

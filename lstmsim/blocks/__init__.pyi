@@ -1,7 +1,12 @@
 from ._formulas import FUNCTIONS as FUNCTIONS
+from ._formulas import Formula as Formula
 from ._formulas import inlined as inlined
 from ._formulas import names as names
 from ._formulas import renamed as renamed
+from ._kinds import KINDS as KINDS
+from ._kinds import BlockKind as BlockKind
+from ._kinds import Lowered as Lowered
+from ._kinds import kind_of as kind_of
 from ._ops import OPS as OPS
 from ._ops import Kind as Kind
 from ._ops import Op as Op

@@ -96,7 +96,7 @@ class Formula:
     def linear(self) -> bool:
         """Whether the slopes do not depend on the inputs."""
         varying = {*self.inputs, "y"}
-        return not any(varying & set(names(text)) for text in self.cotangents)
+        return not any(varying & {*names(text)} for text in self.cotangents)
 
     @functools.cached_property
     def kinked(self) -> bool:
@@ -131,17 +131,19 @@ def check(operation: str, formula: Formula) -> None:
             )
 
 
-def functions(text: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def functions(text: str) -> tuple[str, ...]:
     """Return the functions that a text calls."""
-    calls = (node.func for node in ast.walk(_parsed(text)) if isinstance(node, ast.Call))
-    return [ast.unparse(called) for called in calls]
+    calls = [node.func for node in ast.walk(_parsed(text)) if isinstance(node, ast.Call)]
+    return tuple([ast.unparse(called) for called in calls])
 
 
-def names(text: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def names(text: str) -> tuple[str, ...]:
     """Return the names in a text that are no functions, each once, in order."""
     found = [n for n in ast.walk(_parsed(text)) if isinstance(n, ast.Name)]
     in_order = dict.fromkeys(n.id for n in sorted(found, key=lambda n: n.col_offset))
-    return [name for name in in_order if name not in functions(text)]
+    return tuple([name for name in in_order if name not in functions(text)])
 
 
 @functools.cache

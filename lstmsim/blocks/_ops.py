@@ -25,6 +25,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,8 @@ class Op:
     linear : bool
         Whether the Jacobian does not depend on the inputs: it is then computed once, and not at
         every sample.
+    trained : tuple of str
+        Its parameters that may be trained: those that the pullback has cotangents of.
     """
 
     name: str
@@ -84,23 +87,24 @@ class Op:
     pullback: Callable[[Array, Inputs, Array, Parameters], Cotangents]
     formula: Formula | Callable[[int, str], Formula] | None = None
     linear: bool = False
+    trained: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def elementwise(self) -> bool:
         """Whether output element j depends on input elements j alone, within one sample."""
         return self.kind is Kind.ELEMENTWISE
 
-    @property
+    @cached_property
     def product(self) -> bool:
         """Whether it is a matrix times a signal."""
         return self.kind is Kind.PRODUCT
 
-    @property
+    @cached_property
     def memory(self) -> bool:
         """Whether it keeps a state: its output does not depend on the present input."""
         return self.kind is Kind.MEMORY
 
-    @property
+    @cached_property
     def constant(self) -> bool:
         """Whether it has no input."""
         return self.kind is Kind.CONSTANT
@@ -172,7 +176,8 @@ def elementwise(
         }
 
     meaning = value if forward is None else value_by_numpy
-    return Op(name, Kind.ELEMENTWISE, meaning, pullback, of or own, own.linear)
+    trained = tuple(own.gradients)
+    return Op(name, Kind.ELEMENTWISE, meaning, pullback, of or own, own.linear, trained)
 
 
 # y = Σ ±uⱼ, signs a string such as "+-+"; a width-1 input is added to every element
@@ -298,9 +303,9 @@ _ROWS = (
             ("where((y > 0) & (y < 1), slope * bar, 0)",),
         ),
     ),
-    Op("matvec", Kind.PRODUCT, _matvec, _matvec_pullback, linear=True),
-    Op("constant", Kind.CONSTANT, _constant, _constant_pullback),
-    Op("delay", Kind.MEMORY, _delay, _delay_pullback),
+    Op("matvec", Kind.PRODUCT, _matvec, _matvec_pullback, linear=True, trained=("K",)),
+    Op("constant", Kind.CONSTANT, _constant, _constant_pullback, trained=("value",)),
+    Op("delay", Kind.MEMORY, _delay, _delay_pullback, trained=("x0",)),
     Op("concatenate", Kind.MOVE, _concatenate, _concatenate_pullback, linear=True),
     Op("take", Kind.MOVE, _take, _take_pullback, linear=True),
 )

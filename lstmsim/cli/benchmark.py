@@ -14,7 +14,8 @@ from lstmsim.cli.common import (
     console,
     progress_display,
     save_picture,
-    say_saved,
+    saved,
+    say,
 )
 
 
@@ -48,9 +49,11 @@ def bench(
 ) -> None:
     """Measure, and print or save the report."""
     from lstmsim.base import InvalidValueError, check_target, written_whole
-    from lstmsim.reports import chosen, plot_growth, run_bench
+    from lstmsim.reports import plot_growth, run_bench, settings_from_options
 
-    settings = chosen(units, seconds, peers, threads=threads, growth=growth, quick=quick)
+    settings = settings_from_options(
+        units, seconds, peers, threads=threads, growth=growth, quick=quick
+    )
     # Before the measurement, which is long.
     if out is not None:
         check_target(out, (".json", ".md"), "report")
@@ -72,5 +75,6 @@ def bench(
     if as_json:
         print(report.to_json())
     elif not quiet:
-        report.print_to(console)
-        say_saved([out, plot_file])
+        console.print(report)
+        for line in saved(out, plot_file):
+            say(line)

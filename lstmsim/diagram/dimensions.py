@@ -9,24 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import networkx as nx
-import numpy as np
 from bdsim.blockdiagram import BlockDiagram
-from bdsim.components import Block
 
-from lstmsim.blocks import ToWorkspace
+from lstmsim.blocks import ToWorkspace, kind_of
 from lstmsim.diagram.host import signal_name
-
-#: bdsim's own blocks whose output elements come from the same elements of their inputs.
-_ELEMENTWISE_HOST_BLOCKS = frozenset({"sum", "clip", "zoh"})
-
-
-def _is_elementwise(block: Block) -> bool:
-    op = getattr(block, "op", None)
-    if op is not None:
-        return bool(op.elementwise or op.name == "delay")
-    if block.type == "gain":
-        return np.ndim(block.K) == 0
-    return block.type in _ELEMENTWISE_HOST_BLOCKS
 
 
 def network_dimension(name: str) -> str:
@@ -47,7 +33,7 @@ def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str,
     meeting = nx.Graph()
     meeting.add_nodes_from(widths)
     for block in bd.blocklist:
-        if not _is_elementwise(block):
+        if not kind_of(block).elementwise(block):
             continue
         out = signal_name(block, 0)
         for plug in block.inports:

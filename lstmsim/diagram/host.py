@@ -34,7 +34,7 @@ from lstmsim.base import (
     ShapeError,
     count,
 )
-from lstmsim.blocks import FromWorkspace, ToWorkspace, place
+from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of, place
 
 #: bdsim takes events within 1e-6 s of one another for one.
 _MERGED = 2e-6
@@ -187,7 +187,7 @@ def check_names(bd: BlockDiagram) -> None:
         If a name has a slash or an unprintable character in it, is empty, is `time`, or stands
         for two signals.
     """
-    seen: dict[str, str] = {"time": "the time axis"}
+    seen: dict[str, Block | None] = {"time": None}
     for block in bd.blocklist:
         name = str(block.name)
         if "/" in name or not name.isprintable() or not name.strip() or name in (".", ".."):
@@ -202,15 +202,17 @@ def check_names(bd: BlockDiagram) -> None:
         finals = [f"{name}_final"] if block.blockclass == "sampled" else []
         for signal in [*(signal_name(block, port) for port in range(block.nout)), *finals]:
             if signal in seen:
+                other = seen[signal]
                 raise DiagramError(
                     "two things would have the same name in the traces",
                     where=place(block),
                     block=block.name,
-                    given=f"{signal!r}, which is also {seen[signal]}",
+                    given=f"{signal!r}, which is also "
+                    f"{'the time axis' if other is None else place(other)}",
                     expected="names that differ",
                     mend="rename the block",
                 )
-            seen[signal] = place(block)
+            seen[signal] = block
 
 
 def signal_name(block: Block, port: int) -> str:
@@ -288,7 +290,7 @@ def wire_graph(bd: BlockDiagram) -> nx.MultiDiGraph:
             stateful=bool(block.hasstate and not block._feedthrough),
             pos=block.pos,
             Ts=float(block._clock.T) if block.blockclass == "sampled" else None,
-            text=getattr(block, {"sum": "signs", "gain": "K"}.get(str(block.type), ""), ""),
+            text=getattr(block, kind_of(block).text or "_", ""),
         )
     for wire in bd.wirelist:
         start, end = wire.start, wire.end
@@ -344,8 +346,9 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
         if bd.compiled and (bd.nblocks, bd.nwires) == (len(bd.blocklist), len(bd.wirelist)):
             return bd
         if not any(block.type in ("subsystem", "inport", "outport") for block in bd.blocklist):
-            _check_ports(bd)
-            check_loops(wire_graph(bd))
+            wires = wire_graph(bd)
+            _check_ports(bd, wires)
+            check_loops(wires)
         for clock in bd.clocklist:
             clock.statenames = []  # bdsim appends to them whenever it compiles
         with translated_errors(bd):
@@ -457,9 +460,9 @@ def run(
     return out.y[np.searchsorted(out.t, ticks, side="right") - 1], states
 
 
-def _check_ports(bd: BlockDiagram) -> None:
+def _check_ports(bd: BlockDiagram, wires: nx.MultiDiGraph) -> None:
     drivers: dict[tuple[str, int], list[str]] = {}
-    for start, end, wire in wire_graph(bd).edges(data=True):
+    for start, end, wire in wires.edges(data=True):
         drivers.setdefault((end, wire["into"]), []).append(start)
     for block in bd.blocklist:
         for port in range(block.nin):

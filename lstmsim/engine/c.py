@@ -98,7 +98,7 @@ class _Source:
 
     def formula(self, node: Node) -> str:
         """Return the expression of one element of an element-wise operation."""
-        formula = node.op.element(len(node.inputs), node.static)
+        formula = node.formula
         inputs = (self.element(name, node.width) for name in node.inputs)
         new = dict(zip(formula.inputs, inputs, strict=True))
         new |= {name: own + self.suffix for name, own in _MATH.items()}

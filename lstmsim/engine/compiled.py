@@ -41,7 +41,7 @@ from lstmsim.engine.kernels import cache
 from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.kernels.stepper import Stepper
 from lstmsim.engine.labels import Labels
-from lstmsim.engine.losses import GivenDerivatives, Loss, MeanSquare, check_loss, given_loss
+from lstmsim.engine.losses import GivenDerivatives, Loss, TargetLoss, check_loss, given_loss
 from lstmsim.engine.schedule import Schedule, make_schedule
 from lstmsim.engine.store import Store
 from lstmsim.engine.threads import map_threads
@@ -186,7 +186,7 @@ class Compiled:
     @cached_property
     def _program(self) -> Program:
         """The kernels: rendered once, whatever stores of parameters they run on."""
-        return Program(self.graph, self.schedule, self.dtype, self._form, self.graph.outputs)
+        return Program(self.graph, self.schedule, self.dtype, self._form)
 
     @cached_property
     def _stepper(self) -> Stepper:
@@ -434,7 +434,7 @@ class Compiled:
             part = GivenDerivatives(bars.reshape(rows))
         else:
             shape = rows if given.batched else rows[1:]
-            part = MeanSquare(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
+            part = TargetLoss(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
         found = differentiate(
             self._engine, given.inputs, begin, given.samples, part, wrt_input, recompute
         )

@@ -6,18 +6,27 @@ for: engines, schedules and gradients read it, and it is the only thing that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
 from lstmsim.base import CompilationError, DiagramError
-from lstmsim.blocks import OPS, FromWorkspace, Op, ToWorkspace, place
+from lstmsim.blocks import (
+    KINDS,
+    OPS,
+    Formula,
+    FromWorkspace,
+    Lowered,
+    Op,
+    ToWorkspace,
+    kind_of,
+    place,
+)
 from lstmsim.diagram import host
 
 Array = npt.NDArray[Any]
@@ -52,6 +61,11 @@ class Node:
     parameters: tuple[str, ...]
     static: Mapping[str, Any]
     width: int
+
+    @cached_property
+    def formula(self) -> Formula:
+        """The texts of one element, of an element-wise operation."""
+        return self.op.element(len(self.inputs), self.static)
 
 
 @dataclass(frozen=True)
@@ -114,76 +128,24 @@ class Graph:
         return needed
 
 
-#: What a block lowers to: for every output port, an operation's name, its arrays, and the rest.
-Lowered = list[tuple[str, dict[str, Array], dict[str, Any]]]
-
-
-def _refuse(block: Block, why: str) -> CompilationError:
-    return CompilationError(
-        "the compiled engines cannot run this block",
-        where=place(block),
-        block=block.name,
-        given=why,
-        expected=f"{', '.join(sorted({*_LOWERINGS, *_OWN}))}",
-        mend='run the diagram with engine="bdsim"',
-    )
-
-
-def _sum(block: Any) -> Lowered:
-    if block.mode is not None and set(block.mode) != {"r"}:
-        raise _refuse(block, f"a sum that wraps angles (mode={block.mode!r})")
-    return [("add", {}, {"signs": block.signs})]
-
-
-def _constant(block: Any) -> Lowered:
-    return [("constant", {"value": np.atleast_1d(np.asarray(block.value, float))}, {})]
-
-
-def _gain(block: Any) -> Lowered:
-    K = np.asarray(block.K, float)
-    if K.ndim == 0:
-        return [("scale", {"k": K}, {})]
-    if K.ndim != 2:
-        raise _refuse(block, f"a gain of shape {K.shape}, neither a number nor a matrix")
-    return [("matvec", {"K": K if block.premul else K.T}, {})]
-
-
-def _clip(block: Any) -> Lowered:
-    # Numbers and tuples, which can be compared: bounds are part of the structure.
-    bounds = {"low": block.min, "high": block.max}
-    return [("clip", {}, {name: _plain(value) for name, value in bounds.items()})]
-
-
-def _plain(bound: Any) -> float | tuple[float, ...]:
-    values = np.asarray(bound, float)
-    return float(values) if values.ndim == 0 else tuple(values.reshape(-1).tolist())
-
-
-def _demux(block: Any) -> Lowered:
-    return [("take", {}, {"index": (port,)}) for port in range(block.nout)]
-
-
-#: bdsim's own blocks that lower.
-_LOWERINGS: dict[str, Callable[[Any], Lowered]] = {
-    "SUM": _sum,
-    "CONSTANT": _constant,
-    "GAIN": _gain,
-    "CLIP": _clip,
-    "MUX": lambda block: [("concatenate", {}, {})],
-    "DEMUX": _demux,
-    "INDEX": lambda block: [("take", {}, {"index": tuple(int(j) for j in block.index)})],
-    "ZOH": lambda block: [("delay", {"x0": block._x0}, {})],
-}
-_OWN = ("FROMWORKSPACE", "HADAMARD", "MATRIXGAIN", "SIGMOID", "TANH", "TOWORKSPACE", "UNITDELAY")
-
-
-def _lowered(block: Any) -> Lowered:
-    kind = str(block.type).upper()
-    if kind in _LOWERINGS:
-        return _LOWERINGS[kind](block)
-    if kind in _OWN:
-        return [(block.op.name, dict(block.op_parameters()), {})]
-    raise _refuse(block, f"{kind}, a block that is not among those that lower")
+def _lowered(block: Block) -> list[Lowered]:
+    """Return the operations of a block's outputs."""
+    kind = kind_of(block)
+    if kind.lower is None:
+        why_not = f"{kind.name}, a block that is not among those that lower"
+    else:
+        why_not = kind.why_not(block)
+    if kind.lower is None or why_not:
+        others = {"FROMWORKSPACE", "TOWORKSPACE"}
+        raise CompilationError(
+            "the compiled engines cannot run this block",
+            where=place(block),
+            block=block.name,
+            given=why_not,
+            expected=", ".join(sorted(others | {k.name for k in KINDS.values() if k.lower})),
+            mend='run the diagram with engine="bdsim"',
+        )
+    return kind.lower(block)
 
 
 def lower(diagram: BlockDiagram) -> Graph:
@@ -210,18 +172,19 @@ def lower(diagram: BlockDiagram) -> Graph:
     skipped = [b for b in diagram.blocklist if b.nout == 0 or isinstance(b, FromWorkspace)]
     lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
     widths = host.check_signals(diagram)
+    names = {port: name for name, port in host.signal_ports(diagram).items()}
     nodes = {}
     for block, results in lowered.items():
-        inputs = tuple(host.signal_name(plug.block, plug.port) for plug in block.inports)
+        inputs = tuple([names[plug.block, plug.port] for plug in block.inports])
         for port, (op, arrays, static) in enumerate(results):
-            name = host.signal_name(block, port)
-            if op == "take":  # kernels do not count from the end
+            name = names[block, port]
+            if "index" in static:  # kernels do not count from the end
                 static = {"index": tuple(j % widths[inputs[0]] for j in static["index"])}
             nodes[name] = Node(
                 name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
             )
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
-    outputs = (host.signal_name(s.inports[0].block, s.inports[0].port) for s in sinks)
+    outputs = (names[s.inports[0].block, s.inports[0].port] for s in sinks)
     return Graph(
         nodes=nodes,
         sources={name: widths[name] for name in host.sources(diagram)},
@@ -231,9 +194,13 @@ def lower(diagram: BlockDiagram) -> Graph:
     )
 
 
-def _arrays(lowered: Mapping[Any, Lowered]) -> dict[str, dict[str, Array]]:
+def _arrays(lowered: Mapping[Any, list[Lowered]]) -> dict[str, dict[str, Array]]:
     """Return blocks' arrays by block and parameter name; all ports of a block have the same."""
-    return {str(block.name): ports[0][1] for block, ports in lowered.items() if ports[0][1]}
+    return {
+        str(block.name): dict(ports[0].arrays)
+        for block, ports in lowered.items()
+        if ports[0].arrays
+    }
 
 
 def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
@@ -241,15 +208,7 @@ def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
     return _arrays({b: _lowered(b) for b in blocks if b.nout and not isinstance(b, FromWorkspace)})
 
 
-def assign(block: Any, arrays: Mapping[str, Array]) -> None:
+def assign(block: Block, arrays: Mapping[str, Array]) -> None:
     """Put arrays, named and shaped as `parameters` returns them, into a block."""
     for name, array in arrays.items():
-        value = np.array(array, np.float64)
-        if name == "x0":
-            block._x0 = value
-        elif name == "value":
-            block.value = value if np.ndim(block.value) else float(value[0])
-        elif name == "k":
-            block.K = float(value)
-        else:
-            block.K = value.T if str(block.type).upper() == "GAIN" and not block.premul else value
+        kind_of(block).assign(block, name, array)

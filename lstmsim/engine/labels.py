@@ -68,7 +68,8 @@ class Labels:
         """
         shape = next(iter(signals.values())).shape[:-1]
         key = (tuple(signals), shape, start)
-        if self._last is None or self._last[0] != key:
+        last = self._last  # read once: another thread may replace it
+        if last is None or last[0] != key:
             # The labels alone: an array of one zero is as good as all samples.
             empty = {n: np.broadcast_to(v[:0].sum(), v.shape) for n, v in signals.items()}
             none = {n: np.broadcast_to(v[:0].sum(), v.shape) for n, v in finals.items()}
@@ -80,9 +81,9 @@ class Labels:
                 Ts=self._graph.Ts,
                 engine=self._engine,
             )
-            self._last = (key, labels)
+            self._last = last = (key, labels)
         named = {f"{name}_final": values for name, values in finals.items()}
-        return self._last[1].copy(data=signals | named)
+        return last[1].copy(data=signals | named)
 
     def check_finite(self, found: Mapping[str, Array]) -> None:
         """Raise if a signal of a run is not finite, naming the block and the sample it began at.

@@ -1,6 +1,6 @@
 """Figures, made with matplotlib.
 
-`diagram` draws block diagrams; the other modules draw traces and what is computed from them.
+`diagram` draws block diagrams; the other modules plot traces and results computed from them.
 Every figure has the look of `style`.
 """
 

@@ -1,4 +1,4 @@
-"""Long runs: Lyapunov exponents as they settle, and attractors."""
+"""Long runs: running estimates of Lyapunov exponents, and attractors."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def plot_lyapunov(spectrum: LyapunovSpectrum) -> Figure:
             given=type(spectrum).__name__,
             expected="what lyapunov(diagram) returns",
         )
-    shown = [k for k, value in enumerate(spectrum.exponents) if math.isfinite(value)]
-    lost = len(spectrum.exponents) - len(shown)
-    apart = 0 < len(shown) <= PANELS
-    rows = len(shown) if apart else 1
+    finite = [k for k, value in enumerate(spectrum.exponents) if math.isfinite(value)]
+    infinite = len(spectrum.exponents) - len(finite)
+    apart = 0 < len(finite) <= PANELS
+    rows = len(finite) if apart else 1
     title = f"Lyapunov exponents, averaged over {spectrum.samples:,} samples"
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
@@ -64,14 +64,16 @@ def plot_lyapunov(spectrum: LyapunovSpectrum) -> Figure:
             layout="constrained",
         )
         axes = grid[:, 0]
-        for row, k in enumerate(shown):
-            _settling(axes[row if apart else 0], spectrum, k, apart)
-        if not shown:
+        for row, k in enumerate(finite):
+            _draw_exponent(axes[row if apart else 0], spectrum, k, apart)
+        if not finite:
             axes[0].text(0.5, 0.5, "all are −∞", ha="center", transform=axes[0].transAxes)
             axes[0].set_yticks([])
         elif not apart:
             axes[0].axhline(0, color="black", linewidth=0.8, linestyle=DOTTED)
-        figure.suptitle(title + (f"; {lost} of −∞ are not shown" if lost else ""), fontsize=10)
+        figure.suptitle(
+            title + (f"; {infinite} of −∞ are not shown" if infinite else ""), fontsize=10
+        )
         figure.supylabel("running estimate per sample", fontsize=9)
         axes[-1].set_xlabel("averaged time in s")
         if spectrum.running.sizes["time"] > 1:
@@ -90,7 +92,7 @@ def _log_axis(axis: Axes) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _settling(axis: Axes, spectrum: LyapunovSpectrum, k: int, apart: bool) -> None:
+def _draw_exponent(axis: Axes, spectrum: LyapunovSpectrum, k: int, apart: bool) -> None:
     """Draw one exponent's running estimates, and a band of two standard errors."""
     colour, value = COLOURS[k % len(COLOURS)], float(spectrum.exponents[k])
     error = float(spectrum.standard_error[k])
@@ -120,7 +122,7 @@ def plot_attractor(
     x, y : str, optional
         The elements: the signal's name and its number, "c[0]"; a name alone means element 0.
     discard : int, optional
-        How many samples to leave out at the beginning, on the way to the attractor.
+        Number of samples to leave out at the beginning, before the attractor.
 
     Returns
     -------
@@ -130,7 +132,7 @@ def plot_attractor(
     Raises
     ------
     InvalidTypeError, InvalidValueError
-        If they are not traces, have no such signal, or are no longer than what is left out.
+        If they are not traces, have no such signal, or are too short to discard so many samples.
     """
     import matplotlib.pyplot as plt
 
@@ -146,9 +148,9 @@ def plot_attractor(
             mend="simulate for longer, or give a smaller discard=",
         )
     columns = [_element(traces, name)[discard:] for name in (x, y)]
-    left = samples - discard
-    # Few dots are large, many are small: together they cover about as much.
-    size = float(np.clip(3e4 / left, 0.15, 12))
+    kept = samples - discard
+    # Few dots are large and many are small, so that they always cover about the same area.
+    size = float(np.clip(3e4 / kept, 0.15, 12))
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.2, 5.6), layout="constrained")
         axis.scatter(
@@ -156,7 +158,7 @@ def plot_attractor(
         )
         axis.set_xlabel(x, parse_math=False)
         axis.set_ylabel(y, parse_math=False)
-        axis.set_title(f"{left:,} samples, after {discard:,} that were discarded")
+        axis.set_title(f"{kept:,} samples, after {discard:,} that were discarded")
         axis.margins(0.04)
     return figure
 

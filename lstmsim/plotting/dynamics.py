@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _DASHED = (0, (4, 1.5))
 DOTTED = (0, (1, 1.2))
-#: So many singular values have a line each, and so many exponents a panel.
+#: The largest number of singular values with a line each, and of exponents with a panel each.
 PANELS = 6
 
 
@@ -50,9 +50,9 @@ def plot_loop_gains(gains: xr.Dataset) -> Figure:
             2, 1, figsize=(7.5, 5.6), sharex=True, layout="constrained"
         )
         for k, (name, label) in enumerate(_delays(gains)):
-            own, colour = gains.sel(delay=name), COLOURS[k % len(COLOURS)]
-            above.plot(time, own.loop_norm, **line(time, colour, 1.3), label=label)
-            above.plot(time, own.loop_radius, **line(time, colour, 1, _DASHED))
+            loop, colour = gains.sel(delay=name), COLOURS[k % len(COLOURS)]
+            above.plot(time, loop.loop_norm, **line(time, colour, 1.3), label=label)
+            above.plot(time, loop.loop_radius, **line(time, colour, 1, _DASHED))
         above.set_title("each loop alone, the others opened: norm (dashed: spectral radius)")
         above.set_ylabel("own loop gain")
         _spread(below, time, np.asarray(gains.singular_values, float))
@@ -70,7 +70,7 @@ def plot_loop_gains(gains: xr.Dataset) -> Figure:
 
 
 def _spread(axis: Axes, time: Any, values: Any) -> None:
-    """Draw singular values: each if they are few, else their range and what lies between."""
+    """Draw singular values: few as lines, many as their range, middle half and median."""
     if values.shape[1] <= PANELS:
         axis.plot(time, values, **line(time, "#999999", 0.8))
         axis.lines[0].set_label("singular values")
@@ -116,15 +116,15 @@ def plot_gradient_flow(flow: xr.Dataset) -> Figure:
             layout="constrained",
             height_ratios=[1.7, *[1] * len(delays)],
         )
-        _far(axes[0], flow, time, delays)
+        _draw_over_many(axes[0], flow, time, delays)
         for axis, (name, label) in zip(axes[1:], delays, strict=True):
-            _near(axis, flow.sel(delay=name), time, delays, label)
+            _draw_over_one(axis, flow.sel(delay=name), time, delays, label)
         axes[-1].set_xlabel("time in s")
         limit(axes[0], time)
     return figure
 
 
-def _far(axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]]) -> None:
+def _draw_over_many(axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]]) -> None:
     shown = []
     for k, (name, label) in enumerate(delays):
         colour = COLOURS[k % len(COLOURS)]
@@ -149,7 +149,7 @@ def _far(axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]])
     _legend(axis)
 
 
-def _near(
+def _draw_over_one(
     axis: Axes, flow: xr.Dataset, time: Any, delays: list[tuple[str, str]], label: str
 ) -> None:
     name = str(flow.delay.values)
@@ -178,7 +178,7 @@ def _check(data: Any, variables: tuple[str, ...], function: str) -> None:
 
 
 def _delays(data: xr.Dataset) -> list[tuple[str, str]]:
-    """Return the delays, and the signals that they store as their labels; the delays if shared."""
+    """Return the delays and their labels: the signals that they store, if these differ."""
     names = [str(name) for name in data.delay.values]
     signals = [str(name) for name in data.signal.values]
     return list(zip(names, signals if len(set(signals)) == len(names) else names, strict=True))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Dots of one figure, and samples that they are of at most.
+#: The largest number of dots in a figure, and of samples that they show.
 _DOTS, _SAMPLES = 20_000, 500
 
 
@@ -29,8 +29,8 @@ def plot_poles(linearization: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A dot an eigenvalue, its colour the time, and crosses at the last sample; of long runs
-        samples evenly apart.  Inside the unit circle a frozen sample's dynamics decay.
+        A dot for each eigenvalue, coloured by time, and crosses for the last sample; long runs
+        are sampled evenly.  Inside the unit circle a frozen sample's dynamics decay.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def plot_poles(linearization: xr.Dataset) -> Figure:
 
 
 def _frame(axis: Axes, values: Any) -> None:
-    """Show the unit circle and all poles, a unit as long on both axes."""
+    """Set the axes to show the unit circle and all poles, with equal scales."""
     low, high = min(-1, values.real.min()), max(1, values.real.max())
     top = max(1.0, np.abs(values.imag).max())
     pad = 0.08 * max(high - low, 2 * top)

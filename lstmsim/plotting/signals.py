@@ -39,7 +39,7 @@ def plot(traces: xr.Dataset, signals: list[str] | None = None) -> Figure:
     traces : Dataset
         As `simulate` and `reference` return them.
     signals : list of str, optional
-        What to plot.  If not given: the input, every layer's four gates and two states, and
+        The signals to plot.  If not given: the input, every layer's four gates and two states, and
         the output; for a diagram without these, all signals.
 
     Returns
@@ -68,7 +68,7 @@ def plot_difference(
     traces, expected : Dataset
         The two sides.
     signals : list of str, optional
-        What to plot; as for `plot` if not given, of what both sides have.
+        The signals to plot; if not given, those of `plot` that both sides have.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def _stairs(
     tolerance: Any,
 ) -> None:
     for element, column in enumerate(values.T):
-        # A difference of exactly zero has no place on a logarithmic axis.
+        # A logarithmic axis cannot show a difference of exactly zero.
         shown = np.where(column > 0, column, np.nan) if logarithmic else column
         axis.stairs(
             shown,

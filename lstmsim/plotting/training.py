@@ -1,4 +1,4 @@
-"""The course of training."""
+"""Training curves: loss, gradient norms and learning rate."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def plot_history(history: xr.Dataset) -> Figure:
 
 def _line(axis: Axes, epochs: Any, values: Any, label: str, colour: str, dashes: Any = "-") -> None:
     numbers = np.asarray(values, float)
-    shown = np.where(numbers > 0, numbers, np.nan)  # a zero has no place on a logarithmic axis
+    shown = np.where(numbers > 0, numbers, np.nan)  # a logarithmic axis cannot show zero
     marker = "." if len(epochs) < 30 else None
     axis.plot(
         epochs, shown, color=colour, linewidth=1.2, linestyle=dashes, marker=marker, label=label

@@ -19,7 +19,7 @@ import numpy as np
 
 from lstmsim.base import FloatArray, InvalidValueError
 
-#: Where the last strip of the ziggurat ends and the tail begins.
+#: The right edge of the ziggurat's last strip, where the tail begins.
 _TAIL = 3.6541528853610088
 _STRIPS = 256
 

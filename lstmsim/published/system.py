@@ -1,4 +1,4 @@
-"""The published linear system, and what the example prints of it."""
+"""The published linear system, and the example's printed figures of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published training: its data, its random weights, and what the example prints of it."""
+"""The published training: its data, its random weights, and the example's printed figures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lstmsim.published.system import SYSTEM_TS
 UNITS = 5
 EPOCHS = 10_000
 CLIP = 1.0
-#: Learning rate, and what it is multiplied with every DROP_EVERY epochs.
+#: Learning rate, and its factor every DROP_EVERY epochs.
 FROM_CALCULATED = (1e-4, 0.99)
 FROM_RANDOM = (0.04, 0.98)
 DROP_EVERY = 100
 
-#: What the versions 2.1 and 2.3 print after training, as mean squared errors.
+#: Mean squared errors after training, as versions 2.1 and 2.3 print them.
 CALCULATED_END = (2 * 3.1e-2, 0.083875)
 RANDOM_END = (2 * 2.5e-2, 0.044731)
 #: Of the system read back: D, steady-state gain, and the pole that was not there.
@@ -29,7 +29,7 @@ READ_BACK_POLE = (0.1826, 0.159)
 
 @dataclass(frozen=True, eq=False)
 class TrainingExample:
-    """What the published training draws, in its order, after the layer's arrays.
+    """The random data of the published training, drawn in this order after the layer's arrays.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def training_example(starts: int = 1) -> TrainingExample:
     Parameters
     ----------
     starts : int, optional
-        How many networks; only the first one is published.
+        Number of networks; only the first one is published.
 
     Examples
     --------

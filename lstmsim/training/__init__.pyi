@@ -1,11 +1,10 @@
+from .fitting import TrainingInterrupted as TrainingInterrupted
 from .fitting import fit as fit
 from .fitting import fitted as fitted
-from .interrupts import TrainingInterrupted as TrainingInterrupted
 from .optimizers import OPTIMIZERS as OPTIMIZERS
 from .optimizers import SGD as SGD
 from .optimizers import Adam as Adam
 from .optimizers import RMSProp as RMSProp
-from .options import LOSSES as LOSSES
 from .options import TrainingOptions as TrainingOptions
 from .result import TrainingResult as TrainingResult
 from .schedules import SCHEDULES as SCHEDULES

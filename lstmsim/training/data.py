@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sequence:
     """One sequence: the samples of every source by block name, and those of the target."""
 
     inputs: dict[str, Array]
@@ -44,7 +44,7 @@ def _listed(values: Any) -> list[Any]:
     return [values]
 
 
-def sequences(compiled: Compiled, u: Any, target: Any, what: str = "training") -> list[Sample]:
+def sequences(compiled: Compiled, u: Any, target: Any, what: str = "training") -> list[Sequence]:
     """Return the sequences in the training's precision, if they fit one another and the diagram.
 
     Raises
@@ -78,7 +78,8 @@ def sequences(compiled: Compiled, u: Any, target: Any, what: str = "training") -
         run = run_inputs(interface, one, samples, compiled.dtype, batches=False)
         if rows.shape != (run.samples, width):
             _refuse_target(rows.shape, (run.samples, width), place)
-        found.append(Sample(run.inputs[0], in_precision(rows, compiled.dtype, "the target", place)))
+        goal = in_precision(rows, compiled.dtype, "the target", place)
+        found.append(Sequence(run.inputs[0], goal))
     return found
 
 
@@ -99,7 +100,7 @@ def _refuse_target(given: tuple[int, ...], expected: tuple[int, int], where: str
     )
 
 
-def check_varies(samples: Sequence[Sample]) -> None:
+def check_varies(given: list[Sequence]) -> None:
     """Refuse targets that never change: whatever is learnt, it is a constant.
 
     Raises
@@ -107,8 +108,8 @@ def check_varies(samples: Sequence[Sample]) -> None:
     InvalidValueError
         If all samples of all targets are the same, and there is more than one.
     """
-    first = samples[0].target[0]
-    if sum(map(len, samples)) > 1 and all((s.target == first).all() for s in samples):
+    first = given[0].target[0]
+    if sum(map(len, given)) > 1 and all((s.target == first).all() for s in given):
         raise InvalidValueError(
             "the target is constant",
             where="the training data",

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import InvalidTypeError, InvalidValueError
-from lstmsim.engine import Compiled, compile
+from lstmsim.diagram import build
+from lstmsim.engine import compile
 from lstmsim.networks import Network
-from lstmsim.training import checkpoints, loop
-from lstmsim.training.data import check_varies, sequences
-from lstmsim.training.interrupts import TrainingInterrupted, held_back
-from lstmsim.training.loop import Problem, State, Steps
-from lstmsim.training.losses import Losses
+from lstmsim.training import loop
+from lstmsim.training.checkpoints import CheckpointWriter
+from lstmsim.training.loop import Trainer, TrainingState
 from lstmsim.training.options import TrainingOptions, combined
-from lstmsim.training.outcome import outcome
-from lstmsim.training.parameters import ParameterSource, map_parameters, parameter_source
-from lstmsim.training.result import TrainingResult
+from lstmsim.training.parameters import parameter_source
+from lstmsim.training.problem import Data, training_problem
+from lstmsim.training.result import TrainingResult, training_result
 
-Data = npt.ArrayLike | Mapping[str, npt.ArrayLike] | list[Any] | None
 #: Called as progress(epochs done, epochs, loss, learning rate).
 Progress = Callable[[int, int, float, float], None]
 
 #: Seconds between two reports of progress.
 _REPORT = 0.1
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was interrupted, between two epochs.
+
+    Parameters
+    ----------
+    message : str
+        Where the state is, and how to go on.
+    result : TrainingResult
+        What was trained until then.
+    """
+
+    def __init__(self, message: str, result: TrainingResult) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 def fit(
@@ -122,21 +138,19 @@ def fit(
 def fitted(
     model: Network | BlockDiagram,
     data: tuple[Data, Data],
-    chosen: TrainingOptions,
+    options: TrainingOptions,
     validation: tuple[Data, Data] | None = None,
     progress: Progress | None = None,
     resume: bool = False,
 ) -> TrainingResult:
     """Return what `fit` returns, without a warning if training diverged."""
-    diagram, source = parameter_source(model)
-    compiled = compile(diagram, chosen.dtype, chosen.engine)
-    problem, parts = _problem(compiled, source, chosen, data, validation)
+    diagram = build(model) if isinstance(model, Network) else model
+    compiled = compile(diagram, options.dtype, options.engine)
+    source = parameter_source(model, compiled)
+    problem = training_problem(compiled, source, options, data, validation)
     state = loop.begin(problem)
-    if chosen.checkpoint is not None:
-        checkpoints.check_free(chosen.checkpoint, resume)
-        if resume and chosen.checkpoint.exists():
-            checkpoints.restore(chosen.checkpoint, state, parts, chosen.epochs)
-    elif resume:
+    writer = CheckpointWriter(problem)
+    if resume and options.checkpoint is None:
         raise InvalidValueError(
             "there is nothing to go on from",
             where="resume",
@@ -144,74 +158,32 @@ def fitted(
             expected="the path of a checkpoint",
             mend='checkpoint="training.npz" (--checkpoint training.npz)',
         )
-    keeper = checkpoints.Keeper(chosen, parts)
-    report = _reporter(progress, chosen)
+    writer.begin(state, resume)
+    report = _reporter(progress, options)
 
-    def after(state: State) -> None:
-        keeper.after(state)
+    def after(state: TrainingState) -> None:
+        writer.after(state)
         report(state)
 
-    # What is not finite is divergence, and said as such.
-    with held_back() as stop, np.errstate(all="ignore"):
-        reason = loop.run(Steps(problem, state), after, stop)
+    # A number that is not finite is divergence, and is reported as such.
+    with deferred_sigint() as stop, np.errstate(all="ignore"):
+        reason = loop.run(Trainer(problem, state), after, stop)
     if reason != "diverged":  # which may have happened in the middle of an epoch
-        keeper.save(state)
-    result = outcome(source, compiled, problem, state, reason)
+        writer.save(state)
+    result = training_result(problem, state, reason)
     if reason == "interrupted":
-        raise TrainingInterrupted(f"{result.message}; {keeper.how_to_go_on}", result)
+        raise TrainingInterrupted(f"{result.message}; {writer.how_to_go_on}", result)
     return result
 
 
-def _problem(
-    compiled: Compiled,
-    source: ParameterSource,
-    options: TrainingOptions,
-    data: tuple[Data, Data],
-    validation: tuple[Data, Data] | None,
-) -> tuple[Problem, dict[str, str]]:
-    """Return what is to be done, if all of it fits together, and its fingerprint."""
-    samples = sequences(compiled, *data)
-    if not options.constant_target:
-        check_varies(samples)
-    held_out = None
-    if validation is not None:
-        if not isinstance(validation, tuple | list) or len(validation) != 2:
-            raise InvalidTypeError(
-                "the validation data are not an input and a target",
-                where="validation",
-                given=type(validation).__name__,
-                expected="validation=(u, y)",
-            )
-        held_out = sequences(compiled, *validation, "validation")
-    elif options.patience is not None:
-        raise InvalidValueError(
-            "without validation data there is nothing to be patient with",
-            where="patience",
-            given=f"patience={options.patience}, no validation data",
-            expected="validation=(u, y)",
-            mend="pass validation data, or leave patience out",
-        )
-    carry = options.carry != "reset"
-    losses = Losses(compiled, samples, options.loss, carry)
-    others = None if held_out is None else Losses(compiled, held_out, options.loss, carry)
-    mapped = map_parameters(source, losses.layout, options.frozen, options.train_states)
-    if options.weight_decay and not any(map(options.decays, mapped.arrays)):
-        raise InvalidValueError(
-            "the weight decay is for none of the trained arrays",
-            where="decayed",
-            given=", ".join(map(repr, options.decayed)) or "no name",
-            expected=f"names, or patterns, of: {', '.join(mapped.arrays)}",
-        )
-    parts = checkpoints.fingerprint(compiled.graph, source.arrays, options, samples, held_out)
-    return Problem(mapped, losses, others, options, samples), parts
-
-
-def _reporter(progress: Progress | None, options: TrainingOptions) -> Callable[[State], None]:
+def _reporter(
+    progress: Progress | None, options: TrainingOptions
+) -> Callable[[TrainingState], None]:
     if progress is None:
         return lambda state: None
     last = time.monotonic() - _REPORT
 
-    def report(state: State) -> None:
+    def report(state: TrainingState) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _REPORT or state.epoch == options.epochs:
@@ -220,3 +192,30 @@ def _reporter(progress: Progress | None, options: TrainingOptions) -> Callable[[
             progress(state.epoch, options.epochs, float(record.loss[k]), float(record.rate[k]))
 
     return report
+
+
+@contextlib.contextmanager
+def deferred_sigint() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C raises at once.
+
+    Where someone else handles the signal, or this is not the main thread, it is left alone.
+    """
+    asked = False
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: asked
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,47 +9,77 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from lstmsim.training.data import Sample
-from lstmsim.training.history import Record
-from lstmsim.training.losses import Group, Losses, States
-from lstmsim.training.options import TrainingOptions
-from lstmsim.training.parameters import ParameterMap
+from lstmsim.base import FloatArray
+from lstmsim.training.losses import Group, States
+from lstmsim.training.problem import Problem
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is trained, on what, and how.
+@dataclass
+class Record:
+    """The figures of every epoch, NaN for those to come.
 
     Parameters
     ----------
-    trained : ParameterMap
-        The trained arrays.
-    losses, validation : Losses
-        The loss on the training data, and on the validation data if there are any.
-    options : TrainingOptions
-        How.
-    samples : list of Sample
-        The sequences.
+    loss, rate, validation : ndarray of shape (epochs,)
+        Training loss, learning rate, and loss on the validation data.
+    norms : ndarray of shape (epochs, arrays)
+        L2 norm of each array's gradient, before clipping.
     """
 
-    trained: ParameterMap
-    losses: Losses
-    validation: Losses | None
-    options: TrainingOptions
-    samples: list[Sample]
+    loss: FloatArray
+    rate: FloatArray
+    validation: FloatArray
+    norms: FloatArray
+
+    @classmethod
+    def empty(cls, epochs: int, arrays: int) -> Record:
+        """Return the record before the first epoch."""
+        one = [np.full(epochs, np.nan) for _ in range(3)]
+        return cls(one[0], one[1], one[2], np.full((epochs, arrays), np.nan))
+
+    def history(self, epochs: int, names: list[str], validated: bool) -> xr.Dataset:
+        """Return the first epochs as a labelled dataset.
+
+        Parameters
+        ----------
+        epochs : int
+            How many.
+        names : list of str
+            The names of the trained arrays.
+        validated : bool
+            Whether there are validation data.
+        """
+        columns = {
+            "loss": (self.loss, "training loss, of the weights that the epoch begins with"),
+            "learning_rate": (self.rate, "learning rate"),
+        }
+        if validated:
+            words = "loss on the validation data, of the weights that the epoch ends with"
+            columns["validation_loss"] = (self.validation, words)
+        variables: dict[str, Any] = {
+            name: ("epoch", values[:epochs].copy(), {"long_name": words})
+            for name, (values, words) in columns.items()
+        }
+        variables["gradient_norm"] = (
+            ("epoch", "array"),
+            self.norms[:epochs].copy(),
+            {"long_name": "L2 norm of the gradient before clipping"},
+        )
+        return xr.Dataset(variables, coords={"epoch": np.arange(1, epochs + 1), "array": names})
 
 
 @dataclass
-class State:
+class TrainingState:
     """All that changes while training goes on: what a checkpoint holds.
 
     Parameters
     ----------
     pool : ndarray
-        The trained elements first; see `ParameterMap.pool`.
+        The trained elements, then the engine's own; see `ParameterMap.pool`.
     memory : dict of ndarray
         The optimizer's arrays.
     good, best : ndarray
@@ -58,7 +88,7 @@ class State:
     random : Generator
         Of the order of the sequences.
     record : Record
-        What is said in the history.
+        The history.
     carried : dict of ndarray, optional
         The states that the next sequence begins with.
     epoch, steps : int
@@ -87,63 +117,62 @@ class State:
         return self.pool[:count]
 
 
-def begin(problem: Problem) -> State:
+def begin(problem: Problem) -> TrainingState:
     """Return the state before the first epoch."""
-    trained, options = problem.trained, problem.options
-    pool = trained.pool(problem.losses.initial)
-    n = trained.size
-    optimizer = options.optimizer
-    assert not isinstance(optimizer, str)
-    state = State(
+    mapped, options = problem.parameters, problem.options
+    pool = mapped.pool(problem.losses.initial)
+    n = mapped.size
+    state = TrainingState(
         pool=pool,
-        memory={name: np.zeros(n, pool.dtype) for name in (*optimizer.memory, "a", "b")},
+        memory={name: np.zeros(n, pool.dtype) for name in (*options.update_rule.memory, "a", "b")},
         good=pool[:n].copy(),
         best=pool[:n].copy(),
         random=np.random.default_rng(options.seed),
-        record=Record.empty(options.epochs, len(trained.arrays)),
+        record=Record.empty(options.epochs, len(mapped.arrays)),
     )
     if problem.validation is not None:
-        engine = np.empty(len(trained.index), pool.dtype)
-        trained.spread(pool, engine)
+        engine = np.empty(len(mapped.index), pool.dtype)
+        mapped.spread(pool, engine)
         state.best_loss = problem.validation.loss(engine)
     return state
 
 
-class Steps:
-    """One problem's steps, with all the room that they need.
+class Trainer:
+    """Makes the steps of training, epoch by epoch, in buffers of its own.
 
     Parameters
     ----------
     problem : Problem
         What is trained.
-    state : State
+    state : TrainingState
         What the steps change.
     """
 
-    def __init__(self, problem: Problem, state: State) -> None:
-        trained, options = problem.trained, problem.options
+    def __init__(self, problem: Problem, state: TrainingState) -> None:
+        mapped, options = problem.parameters, problem.options
         self.problem, self.state = problem, state
-        dtype, n = state.pool.dtype, trained.size
+        self._optimizer = options.update_rule
+        dtype, n = state.pool.dtype, mapped.size
         self.values = state.pool[:n]
-        self.engine = np.empty(len(trained.index), dtype)
+        self.engine = np.empty(len(mapped.index), dtype)
         self._gradient = np.empty(n, dtype)
         self._work = np.empty(n, dtype)
         self._squares = np.empty(n)
-        self._powers = np.empty(len(trained.arrays))
-        self._member = np.repeat(np.arange(len(trained.arrays)), trained.sizes)
-        decayed = np.array([options.decays(name) for name in trained.arrays])
+        self._powers = np.empty(len(mapped.arrays))
+        self._member = np.repeat(np.arange(len(mapped.arrays)), mapped.sizes)
+        decayed = np.array([options.decays(name) for name in mapped.arrays])
         self._decay = (options.weight_decay * decayed)[self._member].astype(dtype)
         self._decays = bool(self._decay.any())
 
     def step(self, groups: list[Group], rate: float) -> float | None:
         """Make one step, and return its loss; None, and no step, if training has diverged."""
         problem, state, g = self.problem, self.state, self._gradient
-        trained, options = problem.trained, problem.options
-        trained.spread(state.pool, self.engine)
+        mapped, options = problem.parameters, problem.options
+        mapped.spread(state.pool, self.engine)
         loss, gradient = problem.losses.gradient(self.engine, groups, state.carried)
-        trained.gather(gradient, g)
+        mapped.gather(gradient, g)
         np.multiply(g, g, out=self._squares, dtype=np.float64)
-        np.add.reduceat(self._squares, trained.starts, out=self._powers)
+        np.add.reduceat(self._squares, mapped.starts, out=self._powers)
         power = float(np.add.reduce(self._powers))
         if not (math.isfinite(loss) and loss <= options.max_loss and math.isfinite(power)):
             return None
@@ -155,8 +184,7 @@ class Steps:
             np.multiply(self._decay, self.values, out=self._work)
             g += self._work
         state.steps += 1
-        optimizer = options.optimizer
-        optimizer.step(self.values, g, rate, state.steps, state.memory)  # type: ignore[union-attr]
+        self._optimizer.step(self.values, g, rate, state.steps, state.memory)
         return loss
 
     def _clip(self, power: float) -> None:
@@ -175,7 +203,7 @@ class Steps:
 
     def batches(self) -> Iterator[list[Group]]:
         """Give the groups of sequences of every step of an epoch."""
-        options, count = self.problem.options, len(self.problem.samples)
+        options, count = self.problem.options, len(self.problem.sequences)
         size = options.batch_size or count
         if size >= count:
             yield self.problem.losses.all
@@ -213,7 +241,7 @@ class Steps:
         problem, state = self.problem, self.state
         if problem.validation is None:
             return
-        problem.trained.spread(state.pool, self.engine)
+        problem.parameters.spread(state.pool, self.engine)
         loss = problem.validation.loss(self.engine)
         state.record.validation[state.epoch - 1] = loss
         if loss < state.best_loss:
@@ -221,12 +249,12 @@ class Steps:
             np.copyto(state.best, self.values)
 
 
-def run(steps: Steps, after: Callable[[State], None], stop: Callable[[], bool]) -> str:
+def run(trainer: Trainer, after: Callable[[TrainingState], None], stop: Callable[[], bool]) -> str:
     """Train, and return why it ended.
 
     Parameters
     ----------
-    steps : Steps
+    trainer : Trainer
         What to do.
     after : callable
         Called with the state after every epoch.
@@ -238,8 +266,8 @@ def run(steps: Steps, after: Callable[[State], None], stop: Callable[[], bool]) 
     str
         "epochs", "patience", "diverged" or "interrupted".
     """
-    state, options = steps.state, steps.problem.options
-    validated = steps.problem.validation is not None
+    state, options = trainer.state, trainer.problem.options
+    validated = trainer.problem.validation is not None
     while True:
         waited = state.epoch - state.best_epoch
         if validated and options.patience is not None and waited >= options.patience:
@@ -248,8 +276,8 @@ def run(steps: Steps, after: Callable[[State], None], stop: Callable[[], bool]) 
             return "epochs"
         if stop():
             return "interrupted"
-        if not steps.epoch():
+        if not trainer.epoch():
             return "diverged"
         if validated:
-            steps.validate()
+            trainer.validate()
         after(state)

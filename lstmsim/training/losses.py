@@ -1,23 +1,23 @@
-"""The loss over sequences of any lengths: their objectives, and what is put into them."""
+"""The loss over sequences of any lengths, in groups of one length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lstmsim.engine import Compiled, Objective
-from lstmsim.training.data import Sample
+from lstmsim.training.data import Sequence
 
 Array = npt.NDArray[Any]
 States = dict[str, Array] | None
 
 
-#: Objectives that are kept, of different numbers and lengths of sequences: each has room for all
-#: signals of a run.
-_KEPT = 16
+#: How many objectives of different numbers and lengths of sequences stay ready; each holds
+#: buffers for all signals of a run.
+_MOST_OBJECTIVES = 16
 
 
 class Group(NamedTuple):
@@ -47,7 +47,7 @@ class Losses:
     ----------
     compiled : Compiled
         The diagram.
-    samples : list of Sample
+    sequences : list of Sequence
         The sequences.
     loss : str
         "mse" or "half_mse".
@@ -56,13 +56,14 @@ class Losses:
     """
 
     def __init__(
-        self, compiled: Compiled, samples: Sequence[Sample], loss: str, carry: bool
+        self, compiled: Compiled, sequences: list[Sequence], loss: str, carry: bool
     ) -> None:
-        self._compiled, self._samples, self._loss, self._carry = compiled, samples, loss, carry
+        self._compiled, self._sequences = compiled, sequences
+        self._loss, self._carry = loss, carry
         self._objectives: dict[tuple[int, int], tuple[Objective, tuple[int, ...]]] = {}
-        #: What the last sequence left, where states are carried.
+        #: The states after the last sequence, where states are carried.
         self.final_states: States = None
-        self.all = self.groups(range(len(samples)))
+        self.all = self.groups(range(len(sequences)))
         one = self._objective(self.all[0])
         self.layout, self.initial = one.layout, one.initial()
         self._sum = np.empty_like(self.initial)
@@ -70,7 +71,7 @@ class Losses:
     def groups(self, which: Iterable[int]) -> list[Group]:
         """Return sequences in groups of one length; carried on, each by itself and in order."""
         members = [int(k) for k in which]
-        lengths = [len(self._samples[k]) for k in members]
+        lengths = [len(self._sequences[k]) for k in members]
         parts: list[tuple[int, ...]]
         if self._carry:
             parts = [(k,) for k in members]
@@ -80,7 +81,7 @@ class Losses:
                 for length in dict.fromkeys(lengths)
             ]
         total = sum(lengths)
-        sizes = [len(part) * len(self._samples[part[0]]) for part in parts]
+        sizes = [len(part) * len(self._sequences[part[0]]) for part in parts]
         return [Group(part, size, size / total) for part, size in zip(parts, sizes, strict=True)]
 
     def _objective(self, group: Group) -> Objective:
@@ -88,7 +89,7 @@ class Losses:
         members = group.members
         key = (len(members), group.samples)
         if key not in self._objectives:
-            if len(self._objectives) == _KEPT:
+            if len(self._objectives) == _MOST_OBJECTIVES:
                 del self._objectives[next(iter(self._objectives))]
             inputs, target = self._stacked(members)
             objective = Objective(self._compiled, inputs, target, self._loss)
@@ -101,7 +102,7 @@ class Losses:
         return objective
 
     def _stacked(self, members: tuple[int, ...]) -> tuple[dict[str, Array], Array]:
-        chosen = [self._samples[k] for k in members]
+        chosen = [self._sequences[k] for k in members]
         if len(chosen) == 1:
             return dict(chosen[0].inputs), chosen[0].target
         inputs = {name: np.stack([s.inputs[name] for s in chosen]) for name in chosen[0].inputs}

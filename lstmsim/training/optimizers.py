@@ -1,13 +1,13 @@
 """Optimizers: one step on the flat vector of all trained parameters.
 
-An optimizer is frozen settings; what it remembers between steps are plain arrays, so that a
-checkpoint can hold them.
+An optimizer is frozen settings; its memory between steps is plain arrays, so that a checkpoint
+can hold them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,13 @@ from lstmsim.base import number
 Array = npt.NDArray[Any]
 
 
+@runtime_checkable
 class Optimizer(Protocol):
-    """What the training loop asks of an optimizer."""
+    """An optimizer, as the training loop uses it.
+
+    It is a frozen dataclass: its settings are its fields, and its repr, by which a checkpoint
+    knows it again, shows all of them.
+    """
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -189,9 +194,5 @@ class SGD:
         values -= a
 
 
-#: By the names that the command line uses.
-OPTIMIZERS: dict[str, type[Adam] | type[RMSProp] | type[SGD]] = {
-    "adam": Adam,
-    "rmsprop": RMSProp,
-    "sgd": SGD,
-}
+#: The optimizers by the names that options and the command line have for them.
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "rmsprop": RMSProp, "sgd": SGD}

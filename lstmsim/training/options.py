@@ -19,12 +19,12 @@ from lstmsim.base import (
     true_or_false,
     whole_number,
 )
-from lstmsim.training.optimizers import OPTIMIZERS, SGD, Adam, RMSProp
-from lstmsim.training.schedules import Constant, Cosine, Piecewise, Schedule
+from lstmsim.engine import LOSSES
+from lstmsim.training.optimizers import OPTIMIZERS, Adam, Optimizer
+from lstmsim.training.schedules import Constant, Schedule
 
 #: What happens to the states where a sequence ends.
 CARRY = ("reset", "sequences", "epochs")
-LOSSES = ("mse", "half_mse")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class TrainingOptions:
 
     epochs: int = 1000
     learning_rate: float = 1e-3
-    optimizer: Adam | RMSProp | SGD | str = Adam()  # noqa: RUF009  (frozen)
+    optimizer: Optimizer | str = Adam()  # noqa: RUF009  (frozen)
     schedule: Schedule = Constant()  # noqa: RUF009
     clip: float | None = None
     clip_global: float | None = None
@@ -128,7 +128,7 @@ class TrainingOptions:
         for name in ("batch_size", "patience"):
             if getattr(self, name) is not None:
                 whole_number(getattr(self, name), name, where, 1)
-        one_of(self.loss, "loss", where, LOSSES)
+        one_of(self.loss, "loss", where, tuple(LOSSES))
         one_of(self.carry, "carry", where, CARRY)
         from lstmsim.engine import ENGINES
 
@@ -137,7 +137,7 @@ class TrainingOptions:
         for name in ("shuffle", "train_states", "constant_target"):
             true_or_false(getattr(self, name), name, where)
         self._set("optimizer", _optimizer(self.optimizer, where))
-        if not isinstance(self.schedule, Constant | Piecewise | Cosine):
+        if isinstance(self.schedule, type) or not isinstance(self.schedule, Schedule):
             raise InvalidTypeError(
                 "this is not a schedule",
                 where=where,
@@ -165,16 +165,22 @@ class TrainingOptions:
         """Return the learning rate of an epoch, counted from 0."""
         return self.learning_rate * self.schedule.factor(epoch, self.epochs)
 
+    @property
+    def update_rule(self) -> Optimizer:
+        """The optimizer, also where it was given by name."""
+        assert not isinstance(self.optimizer, str)  # names are replaced when options are made
+        return self.optimizer
+
     def decays(self, name: str) -> bool:
         """Whether an array is one that the weight decay is added to."""
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.decayed)
 
 
-def _optimizer(value: Any, where: str) -> Adam | RMSProp | SGD:
+def _optimizer(value: Any, where: str) -> Optimizer:
     if isinstance(value, str):
         one_of(value, "optimizer", where, tuple(OPTIMIZERS))
         return OPTIMIZERS[value]()
-    if isinstance(value, Adam | RMSProp | SGD):
+    if isinstance(value, Optimizer) and not isinstance(value, type):
         return value
     raise InvalidTypeError(
         "this is not an optimizer",

@@ -1,4 +1,4 @@
-"""What training gives back."""
+"""The result of training: the arrays that are kept, and how they came about."""
 
 from __future__ import annotations
 
@@ -10,9 +10,22 @@ import numpy as np
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, FloatArray, Report, Row, TableData, count, numbers, texts
+from lstmsim.base import (
+    DiagramError,
+    FloatArray,
+    NonFiniteSignalError,
+    Report,
+    Row,
+    TableData,
+    count,
+    numbers,
+    texts,
+)
 from lstmsim.engine import assign, parameters
 from lstmsim.networks import Network
+from lstmsim.training.loop import TrainingState
+from lstmsim.training.parameters import block_arrays
+from lstmsim.training.problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,3 +161,89 @@ class TrainingResult(Report):
             "trained": {n: list(self.parameters[n].shape) for n in self.trained},
             "not_trained": [n for n in self.parameters if n not in self.trained],
         }
+
+
+def training_result(problem: Problem, state: TrainingState, reason: str) -> TrainingResult:
+    """Return the result of a training that has ended.
+
+    Parameters
+    ----------
+    problem, state : Problem, TrainingState
+        What was trained, and where it ended.
+    reason : str
+        Why: "epochs", "patience", "diverged" or "interrupted".
+
+    Raises
+    ------
+    NonFiniteSignalError
+        If there was no good step at all.
+    """
+    mapped, source, n = problem.parameters, problem.source, problem.parameters.size
+    loss = problem.loss(state.pool)
+    if not (np.isfinite(loss) and loss <= problem.options.max_loss):
+        reason = "diverged"  # the last step has led too far
+    if reason == "diverged" and state.steps == 0:
+        _refuse_start(problem)
+    values, epoch = state.pool[:n], state.epoch
+    if problem.validation is not None:
+        values, epoch = state.best, state.best_epoch
+    elif reason == "diverged":
+        values, epoch = state.good, state.good_epoch
+    new = mapped.split(values)
+    network, workspace = source.models(new)
+    message = _message(reason, problem, state, epoch)
+    return TrainingResult(
+        parameters={name: new.get(name, array) for name, array in source.arrays.items()},
+        trained=tuple(mapped.arrays),
+        network=network,
+        workspace=workspace,
+        history=state.record.history(
+            state.epoch, list(mapped.arrays), validated=problem.validation is not None
+        ),
+        reason=reason,
+        message=message,
+        epochs=state.epoch,
+        best_epoch=epoch,
+        loss=problem.loss(np.concatenate([values, state.pool[n:]])),
+        validation_loss=None if problem.validation is None else state.best_loss,
+        changes={k: float(np.max(np.abs(new[k] - a))) for k, a in mapped.arrays.items()},
+        blocks=mapped.blocks(values, block_arrays(problem.compiled)),
+    )
+
+
+def _message(reason: str, problem: Problem, state: TrainingState, epoch: int) -> str:
+    """Say why training stopped, and what can be done about it."""
+    options = problem.options
+    if reason == "epochs":
+        return f"stopped after all {options.epochs:,} epochs"
+    if reason == "patience":
+        return (
+            f"stopped early: no lower loss on the validation data for {options.patience} epochs; "
+            f"the arrays are those after epoch {epoch}"
+        )
+    if reason == "interrupted":
+        return f"interrupted after epoch {state.epoch:,} of {options.epochs:,}"
+    bound = "the largest number" if np.isinf(options.max_loss) else f"{options.max_loss:g}"
+    mends = [f"a smaller learning rate than {options.rate(max(state.epoch - 1, 0)):g}"]
+    if options.clip is None and options.clip_global is None:
+        mends.append("clipping (clip=1.0)")
+    else:
+        mends.append("a tighter clip")
+    return (
+        f"diverged after {count(state.epoch, 'epoch')}: the loss or its gradient went beyond "
+        f"{bound}; the arrays are the last good ones, after epoch {epoch}; try {' or '.join(mends)}"
+    )
+
+
+def _refuse_start(problem: Problem) -> None:
+    """Say that there is nothing to begin with, naming the block where a signal overflows."""
+    for sequence in problem.sequences:
+        problem.compiled.run(sequence.inputs)
+    raise NonFiniteSignalError(
+        "the loss cannot be trained from where it begins",
+        where="fit",
+        given="a loss or a gradient of the given arrays beyond "
+        + ("the largest number" if np.isinf(problem.options.max_loss) else "max_loss"),
+        expected=f"a finite loss of at most {problem.options.max_loss:g}",
+        mend="begin with smaller arrays, scale the data, or use float64",
+    )

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from lstmsim.base import number, whole_number
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A schedule, as options use it: a frozen dataclass, whose fields are its settings."""
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Return the factor of the learning rate in an epoch.
+
+        Parameters
+        ----------
+        epoch, epochs : int
+            Which, counted from 0, and of how many.
+        """
 
 
 @dataclass(frozen=True)
@@ -13,13 +28,7 @@ class Constant:
     """The learning rate stays as it is."""
 
     def factor(self, epoch: int, epochs: int) -> float:
-        """Return what the learning rate is multiplied with in an epoch, counted from 0.
-
-        Parameters
-        ----------
-        epoch, epochs : int
-            Which, and of how many.
-        """
+        """Return the factor of the learning rate in an epoch, as `Schedule.factor`."""
         return 1.0
 
 
@@ -53,13 +62,7 @@ class Piecewise:
         whole_number(self.every, "every", "Piecewise", 1)
 
     def factor(self, epoch: int, epochs: int) -> float:
-        """Return what the learning rate is multiplied with in an epoch, counted from 0.
-
-        Parameters
-        ----------
-        epoch, epochs : int
-            Which, and of how many.
-        """
+        """Return the factor of the learning rate in an epoch, as `Schedule.factor`."""
         return float(self.drop ** (epoch // self.every))
 
 
@@ -88,17 +91,11 @@ class Cosine:
         number(self.floor, "floor", "Cosine", least=0.0, most=1.0)
 
     def factor(self, epoch: int, epochs: int) -> float:
-        """Return what the learning rate is multiplied with in an epoch, counted from 0.
-
-        Parameters
-        ----------
-        epoch, epochs : int
-            Which, and of how many.
-        """
+        """Return the factor of the learning rate in an epoch, as `Schedule.factor`."""
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-Schedule = Constant | Piecewise | Cosine
+#: The schedules by the names that the command line has for them.
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "piecewise": Piecewise,

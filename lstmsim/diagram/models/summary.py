@@ -12,6 +12,7 @@ import networkx as nx
 import numpy as np
 
 from lstmsim.base import DiagramError, Report, Row, TableData, numbers, texts
+from lstmsim.blocks import KINDS
 from lstmsim.diagram import host
 from lstmsim.diagram.models import expressions
 from lstmsim.diagram.models.catalogue import BLOCKS, SKIPPED
@@ -191,7 +192,7 @@ def wires(path: str | Path) -> nx.MultiDiGraph:
             )
         owner |= {socket: (entry.title, port) for port, socket in enumerate(entry.outputs)}
         text = {**entry.parameters, **dict.fromkeys(entry.trees, "")}.get(
-            {"SUM": "signs", "GAIN": "K"}.get(entry.kind, ""), ""
+            KINDS[entry.kind].text, ""
         )
         ports = (len(entry.inputs), len(entry.outputs))
         host.add_block(graph, entry.title, entry.kind, ports, pos=entry.pos, text=text)

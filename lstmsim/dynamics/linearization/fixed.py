@@ -10,7 +10,7 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim.base import whole_number
 from lstmsim.diagram import one_sample
 from lstmsim.dynamics.linearization.compose import state_matrix
-from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints
+from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints, sorted_eigenvalues
 from lstmsim.dynamics.linearization.kinks import nonsmooth
 from lstmsim.dynamics.linearization.points import Sample, own_states
 from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate, next_states, step_of
@@ -200,8 +200,7 @@ def _distinct(x: Array, residuals: Array) -> list[tuple[Array, float]]:
 def _described(step: Step, inputs: Mapping[str, Array], x: Array, residual: float) -> FixedPoint:
     known = _split(step, x[None, :]) | dict(inputs)
     signals = evaluate(step, known)
-    eigenvalues = np.linalg.eigvals(state_matrix(step, signals, 1)[0])
-    eigenvalues = eigenvalues[np.argsort(-np.abs(eigenvalues), kind="stable")]
+    eigenvalues = sorted_eigenvalues(state_matrix(step, signals, 1)[0])
     radius = float(np.abs(eigenvalues[0]))
     stability = "stable" if radius < 1 - _MARGIN else "unstable"
     return FixedPoint(

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
-from lstmsim.engine.interpreter import settings_of
+from lstmsim.engine.interpreter import op_arguments
 from lstmsim.engine.kernels.adjoint import read_by
+from lstmsim.engine.kernels.buffers import aligned
 from lstmsim.engine.kernels.forward import Call, ForwardRun, pieces
-from lstmsim.engine.kernels.packing import aligned
-from lstmsim.engine.kernels.plan import LoopPlan
+from lstmsim.engine.kernels.keys import Bar
+from lstmsim.engine.kernels.program import LoopPlan
 from lstmsim.engine.kernels.vocabulary import OUTER, SAMPLES_IN_CACHE
 from lstmsim.engine.schedule import stacks_of
 
@@ -50,8 +51,8 @@ class Backward:
         self.run, program = run, run.program
         self._program, self._calls = program, list[Call]()
         self._skipped = () if wrt_input else tuple(program.graph.sources)
-        self._bars: dict[str, Array] = {}
-        self._own: set[str] = set()
+        self._cotangents: dict[str, Array] = {}
+        self._writable: set[str] = set()
         self._written: set[Any] = set()
         self.gradient = np.zeros_like(run.packed.store.values)
         self._parts = run.packed.store.views(self.gradient)
@@ -59,7 +60,8 @@ class Backward:
         self.states = {node.block: np.zeros(node.width, program.dtype) for node in delays}
         self.following = {block: zeros.copy() for block, zeros in self.states.items()}
         self._buffers: dict[int, Array] = {}
-        self._slots: dict[str, tuple[int, str, bool]] = {}
+        # The loop, the place in its buffer, and whether it is that of the row before.
+        self._slots: dict[str, tuple[int, Bar, bool]] = {}
         for number, plan in enumerate(program.plans):
             if isinstance(plan, LoopPlan):
                 self._prepare_loop(number, plan)
@@ -73,7 +75,7 @@ class Backward:
         zeros = np.zeros((run.samples, 1), program.dtype)
         #: dL/d(input), by the sources' names.
         self.inputs = {
-            name: self._bars.get(name, np.broadcast_to(zeros, run.inputs[name].shape))
+            name: self._cotangents.get(name, np.broadcast_to(zeros, run.inputs[name].shape))
             for name in program.graph.sources
             if wrt_input
         }
@@ -97,7 +99,7 @@ class Backward:
     # ---------------------------------------------------------------------------------------
     # Cotangents of signals
 
-    def _room(self, name: str) -> Array:
+    def _cotangent_buffer(self, name: str) -> Array:
         """Return where a signal's cotangents add up: its slot in a loop's buffer, or an array."""
         width = self._program.sizes.widths[name]
         if name in self._slots:
@@ -105,52 +107,52 @@ class Backward:
             plan = self._program.plans[number]
             assert isinstance(plan, LoopPlan)
             buffer = self._buffers[number]
-            at = plan.bar[slot]
+            at = plan.bar.offsets[slot]
             return (buffer[:-1] if previous else buffer[1:])[:, at : at + width]
         return aligned(self.run.samples * width, self._program.dtype).reshape(-1, width)
 
-    def _first(self, name: str) -> Array:
+    def _first_cotangent(self, name: str) -> Array:
         """Return where the first cotangent of a signal is to be written."""
         self._written.add(self._slots[name][:2] if name in self._slots else name)
-        self._bars[name] = self._room(name)
-        self._own.add(name)
-        return self._bars[name]
+        self._cotangents[name] = self._cotangent_buffer(name)
+        self._writable.add(name)
+        return self._cotangents[name]
 
     def _output(self, name: str) -> Array:
         """Return where an output's cotangent is read from."""
         if name in self._slots and self._slots[name][:2] in self._written:
-            room = np.empty_like(self._room(name), order="C")
+            room = np.empty_like(self._cotangent_buffer(name), order="C")
             self._add(name, _copy, room)
             return room
-        return self._first(name)
+        return self._first_cotangent(name)
 
     def _add(self, name: str, function: Callable[..., Any], *arguments: Any) -> None:
-        """Record ``function(*arguments, out)``, and what adds the result to a cotangent."""
+        """Record a call, ``function(*arguments, out)``, and add its result to a cotangent."""
         if name in self._skipped:
             return
-        if name not in self._bars and (
+        if name not in self._cotangents and (
             name not in self._slots or self._slots[name][:2] not in self._written
         ):
-            self._call(function, *arguments, self._first(name))
+            self._call(function, *arguments, self._first_cotangent(name))
             return
-        part = np.empty_like(self._room(name), order="C")
+        part = np.empty_like(self._cotangent_buffer(name), order="C")
         self._call(function, *arguments, part)
-        if name not in self._bars:
-            self._bars[name] = self._room(name)
-            self._own.add(name)
-        if name in self._own:
-            self._call(np.add, self._bars[name], part, self._bars[name])
+        if name not in self._cotangents:
+            self._cotangents[name] = self._cotangent_buffer(name)
+            self._writable.add(name)
+        if name in self._writable:
+            self._call(np.add, self._cotangents[name], part, self._cotangents[name])
         else:
-            self._call(np.add, self._bars[name], part, part)
-            self._bars[name] = part
-            self._own.add(name)
+            self._call(np.add, self._cotangents[name], part, part)
+            self._cotangents[name] = part
+            self._writable.add(name)
 
-    def _found(self, name: str, bar: Array) -> None:
+    def _adopt_cotangent(self, name: str, bar: Array) -> None:
         """Take an array that a kernel writes for the cotangent of a signal from outside."""
-        if name in self._slots or name in self._bars:
+        if name in self._slots or name in self._cotangents:
             self._add(name, _copy, bar)
         elif name not in self._skipped:
-            self._bars[name] = bar
+            self._cotangents[name] = bar
 
     def _parameter(
         self, block: str, name: str, function: Callable[..., Any], *arguments: Any
@@ -176,8 +178,8 @@ class Backward:
                 stack = stacks[node.inputs[0]]
                 if node is stack[0]:  # all its gains' readers are behind
                     self._record_stack(node.inputs[0], stack)
-            elif node.name in self._bars:
-                self._record_node(node, self._bars[node.name])
+            elif node.name in self._cotangents:
+                self._record_node(node, self._cotangents[node.name])
 
     def _record_node(self, node: Node, bar: Array) -> None:
         run = self.run
@@ -188,7 +190,7 @@ class Backward:
             self._parameter(node.block, "x0", _copy, bar[0])
             self.states[node.block] = bar[0]
         else:
-            settings = settings_of(node, run.packed.store.arrays)
+            settings = op_arguments(node, run.packed.store.arrays)
             signals = tuple(run.signal(name) for name in node.inputs)
             found: list[Any] = [None]
             self._call(_pull, found, node, bar, signals, run.signal(node.name), settings)
@@ -199,7 +201,7 @@ class Backward:
 
     def _own_parameters(self, node: Node, bar: Array) -> None:
         """Record the gradients of an element-wise operation's parameters in a loop."""
-        settings = settings_of(node, self.run.packed.store.arrays)
+        settings = op_arguments(node, self.run.packed.store.arrays)
         read = {name: self.run.signal(name) for name in read_by(node)}
         # What the gradient does not read was not kept: any array of the width will do.
         *inputs, y = (read.get(name, bar) for name in (*node.inputs, node.name))
@@ -210,7 +212,9 @@ class Backward:
 
     def _record_stack(self, source: str, stack: list[Node]) -> None:
         arrays = self.run.packed.store.arrays
-        gains = [(node, self._bars[node.name]) for node in stack if node.name in self._bars]
+        gains = [
+            (node, self._cotangents[node.name]) for node in stack if node.name in self._cotangents
+        ]
         for node, bar in gains:
             self._add(source, np.matmul, bar, arrays[node.block]["K"])
         self._gains(gains, source)
@@ -221,7 +225,7 @@ class Backward:
         Where their cotangents lie beside one another, it is one product for all of them.
         """
         x = self.run.signal(source)
-        found = self._beside([bar for _, bar in gains])
+        found = self._shared_buffer([bar for _, bar in gains])
         if found is None:
             for node, bar in gains:
                 self._parameter(node.block, "K", np.matmul, bar.T, x)
@@ -233,7 +237,7 @@ class Backward:
             part = product[_offset(bar) - begin :][: node.width]
             self._parameter(node.block, "K", _copy, part)
 
-    def _beside(self, bars: list[Array]) -> tuple[Array, int, int] | None:
+    def _shared_buffer(self, bars: list[Array]) -> tuple[Array, int, int] | None:
         """Return the loop's buffer that cotangents are columns of, if they leave no gap in it."""
         base = bars[0].base if bars else None
         buffer = next((own for own in self._buffers.values() if own.base is base), None)
@@ -246,20 +250,20 @@ class Backward:
 
     def _product(self, buffer: Array, at: int, width: int, source: str) -> Array:
         """Record the product of columns of a loop's buffer with a signal, over the samples."""
-        sizes, home = self._program.sizes, self.run.home(source)
+        sizes, x = self._program.sizes, self.run.strided(source)
         columns, padded = sizes.widths[source], sizes.padded(width)
-        room = aligned(columns * padded + SAMPLES_IN_CACHE * 4 * sizes.lanes, buffer.dtype)
+        room = aligned(columns * padded + SAMPLES_IN_CACHE * 4 * sizes.lanes.count, buffer.dtype)
         row = buffer.shape[1]
         numbers = (
             len(buffer) - 1,
             row + at,
             row,
-            padded // sizes.lanes,
-            home.at,
-            home.row,
+            sizes.lanes.vectors(width),
+            x.offset,
+            x.stride,
             columns,
         )
-        arguments = (buffer.reshape(-1), home.flat, room, np.array(numbers, np.int64))
+        arguments = (buffer.reshape(-1), x.buffer, room, np.array(numbers, np.int64))
         self._call(self._program.kernel(OUTER), *arguments)
         return room[: columns * padded].reshape(columns, padded).T
 
@@ -267,55 +271,57 @@ class Backward:
     # Loops
 
     def _prepare_loop(self, number: int, plan: LoopPlan) -> None:
-        row = plan.rows["bar"]
+        row = plan.bar.length
         flat = aligned((self.run.samples + 1) * row, self._program.dtype)
         flat[:] = 0
         self._buffers[number] = flat.reshape(-1, row)
         for node in plan.stage.nodes:
-            slot = plan.places.delays.get(node.name, node.name)
-            if slot in plan.adjoint.reached:
-                self._slots[node.name] = (number, slot, node.name in plan.places.delays)
+            bar = Bar(plan.slots.delays.get(node.name, node.name))
+            if bar in plan.adjoint.reached:
+                self._slots[node.name] = (number, bar, node.name in plan.slots.delays)
 
     def _record_loop(self, number: int, plan: LoopPlan) -> None:
         program, run, buffer = self._program, self.run, self._buffers[number]
-        places, adjoint = plan.places, plan.adjoint
-        samples, row = run.samples, plan.rows["bar"]
-        for slot in adjoint.reached:
-            if (number, slot) not in self._written:
-                begin = plan.bar[slot]
-                end = begin + program.sizes.padded(program.sizes.widths[slot])
+        slots, adjoint = plan.slots, plan.adjoint
+        samples, (offsets, row) = run.samples, plan.bar
+        for bar in adjoint.reached:
+            if (number, bar) not in self._written:
+                begin = offsets[bar]
+                end = begin + program.sizes.padded(program.sizes.widths[bar.signal])
                 self._call(buffer[:, begin:end].fill, 0)
         for node in plan.stage.delays:
-            at = plan.bar[places.delays[node.name]]
+            at = offsets[Bar(slots.delays[node.name])]
             last = buffer[-1, at : at + node.width]
             self._call(np.add, last, self.following[node.block], last)
         log, external = run.logs[number]
-        log_row = plan.rows[run.kept]
+        log_row, ext_row = plan.log[run.log_mode].length, external.rows.length
         kernel = program.kernel(adjoint.text)
         for first, end in reversed(pieces(plan, samples)):
-            numbers = program.numbers(plan, adjoint.keys, end - first, run.kept, external)
+            numbers = plan.arguments(
+                adjoint.keys, end - first, run.log_mode, external.rows, program.sizes
+            )
             self._call(
                 kernel,
                 log[first * log_row :],
-                external.flat[first * external.row :],
-                run.packed.stages[number][""],
+                external.flat[first * ext_row :],
+                run.packed.parts[plan.part],
                 buffer.reshape(-1)[first * row :],
                 numbers,
             )
         now = buffer[1:]
 
         def result(name: str) -> Array:
-            at = plan.bar[adjoint.slots[name]]
+            at = offsets[adjoint.bars[name]]
             return now[:, at : at + program.sizes.widths[name]]
 
-        for name in plan.ext:
-            self._found(name, result(name))
-        if places.constants:
+        for name in slots.external:
+            self._adopt_cotangent(name, result(name))
+        if slots.constants:
             # One product with ones: a sum over the samples, column by column, is slow in NumPy.
             ones, totals = np.ones(samples, program.dtype), np.empty(row, program.dtype)
             self._call(np.dot, ones, now, totals)
-            for name in places.constants:
-                at = plan.bar[adjoint.slots[name]]
+            for name in slots.constants:
+                at = offsets[adjoint.bars[name]]
                 total = totals[at : at + program.sizes.widths[name]]
                 self._parameter(program.graph.nodes[name].block, "value", _narrow, total)
         for source, stack in stacks_of(plan.stage.nodes).items():
@@ -324,7 +330,7 @@ class Backward:
             if node.op.elementwise and node.parameters:
                 self._own_parameters(node, result(node.name))
         for node in plan.stage.delays:
-            at = plan.bar[places.delays[node.name]]
+            at = offsets[Bar(slots.delays[node.name])]
             self.states[node.block] = buffer[0, at : at + node.width]
             self._parameter(node.block, "x0", _copy, self.states[node.block])
 
@@ -343,7 +349,7 @@ def _total(bar: Array, out: Array) -> None:
 
 
 def _narrow(total: Array, out: Array) -> None:
-    """Write what is due to a value, which may be one number for all elements."""
+    """Write the gradient of a constant; sum it if the constant is one number."""
     out[...] = total if total.shape == out.shape else total.sum()
 
 

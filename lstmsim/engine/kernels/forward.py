@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
-from lstmsim.engine.interpreter import Signals, settings_of
-from lstmsim.engine.kernels.packing import Packed, aligned
-from lstmsim.engine.kernels.plan import External, LoopPlan, Stack
-from lstmsim.engine.kernels.program import Program
+from lstmsim.engine.interpreter import Signals, op_arguments
+from lstmsim.engine.kernels.buffers import External, Rows, aligned
+from lstmsim.engine.kernels.packing import Packed
+from lstmsim.engine.kernels.program import LoopPlan, Program, Stack
 
 Array = npt.NDArray[Any]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -27,21 +27,21 @@ MULTIPLIES_PER_CALL = 2**31
 
 
 class Strided(NamedTuple):
-    """Where a signal's samples are: sample k at ``flat[at + k·row:][:width]``."""
+    """Where a signal's samples are: sample k is ``buffer[offset + k * stride :][:width]``."""
 
-    flat: Array
-    at: int
-    row: int
+    buffer: Array
+    offset: int
+    stride: int
 
     def view(self, samples: int, width: int) -> Array:
         """Return the samples as an array of shape (samples, width), without a copy."""
-        rows = self.flat[: samples * self.row].reshape(samples, self.row)
-        return rows[:, self.at : self.at + width]
+        rows = self.buffer[: samples * self.stride].reshape(samples, self.stride)
+        return rows[:, self.offset : self.offset + width]
 
 
 def pieces(plan: LoopPlan, samples: int) -> list[tuple[int, int]]:
     """Return the first sample of every call of a loop's kernel, and the sample after its last."""
-    size = max(1, MULTIPLIES_PER_CALL // (plan.par_size + plan.rows["all"]))
+    size = max(1, MULTIPLIES_PER_CALL // (plan.par.length + plan.log["all"].length))
     return [(k, min(k + size, samples)) for k in range(0, samples, size)]
 
 
@@ -56,8 +56,8 @@ class ForwardRun:
         The parameters, read when the kernels are called.
     samples : int
         How many samples a run has.
-    kept : str
-        Which signals it keeps, one of `lstmsim.engine.kernels.plan.KEPT`.
+    log_mode : str
+        Which signals it keeps, one of `lstmsim.engine.kernels.buffers.LOG_MODES`.
 
     Attributes
     ----------
@@ -73,31 +73,31 @@ class ForwardRun:
         The functions and their arguments.
     """
 
-    def __init__(self, program: Program, packed: Packed, samples: int, kept: str) -> None:
+    def __init__(self, program: Program, packed: Packed, samples: int, log_mode: str) -> None:
         self.program, self.packed = program, packed
-        self.samples, self.kept = samples, kept
+        self.samples, self.log_mode = samples, log_mode
         self.inputs: dict[str, Array] = {}
         self.states: dict[str, Array] = {}
         self.logs: dict[int, tuple[Array, External]] = {}
-        self._homes: dict[str, Strided] = {}
+        self._strided: dict[str, Strided] = {}
         self._values: Signals = {}
         self.calls: list[Call] = []
-        self._places: dict[str, Array] = {}
+        self._collected: dict[str, Array] = {}
         self._begun_with = -1  # the version of the parameters whose initial states are in place
-        direct = {n for plan in program.plans if isinstance(plan, LoopPlan) for n in plan.ext}
+        loops = [plan for plan in program.plans if isinstance(plan, LoopPlan)]
+        direct = {name for plan in loops for name in plan.slots.external}
         for name, width in program.graph.sources.items():
             # What a loop reads itself it reads in whole vectors.
             row = program.sizes.padded(width) if name in direct else width
             flat = aligned(samples * row, program.dtype)
             flat[:] = 0
-            self._homes[name] = Strided(flat, 0, row)
-            self.inputs[name] = self._homes[name].view(samples, width)
+            self._strided[name] = Strided(flat, 0, row)
+            self.inputs[name] = self._strided[name].view(samples, width)
         for number, plan in enumerate(program.plans):
-            data = packed.stages[number]
             if isinstance(plan, LoopPlan):
-                self._record_loop(number, plan, data[""])
+                self._record_loop(number, plan)
             else:
-                self._record_stage(number, plan, data)
+                self._record_stage(number, plan)
         self.last = {
             node.block: self.signal(node.inputs[0])[-1] for node in program.graph.delays.values()
         }
@@ -127,7 +127,7 @@ class ForwardRun:
         """Return a signal as an array of shape (samples, width), which the next run changes."""
         if name in self._values:
             return self._values[name]
-        return self._homes[name].view(self.samples, self.program.sizes.widths[name])
+        return self._strided[name].view(self.samples, self.program.sizes.widths[name])
 
     def copy(self, name: str, out: Array | None = None) -> Array:
         """Return a copy of a signal, written into an array if one is given."""
@@ -137,20 +137,20 @@ class ForwardRun:
         if name in self._values or not out.flags.c_contiguous:
             out[...] = self.signal(name)
         else:
-            flat, at, row = self._homes[name]
-            if name not in self._places:
-                blocks = self.program.sizes.padded(out.shape[1]) // self.program.sizes.lanes
-                self._places[name] = np.array((*out.shape, at, row, blocks), np.int64)
-            self.program.collect(flat, out.reshape(-1), self._places[name])
+            buffer, offset, stride = self._strided[name]
+            if name not in self._collected:
+                vectors = self.program.sizes.lanes.vectors(out.shape[1])
+                self._collected[name] = np.array((*out.shape, offset, stride, vectors), np.int64)
+            self.program.collect(buffer, out.reshape(-1), self._collected[name])
         return out
 
     def finals(self) -> dict[str, Array]:
         """Return the states after the last sample, by block name."""
         return {block: last.copy() for block, last in self.last.items()}
 
-    def home(self, name: str) -> Strided:
+    def strided(self, name: str) -> Strided:
         """Return where a signal is in a flat buffer."""
-        if name not in self._homes:
+        if name not in self._strided:
             width = self.program.sizes.widths[name]
             value = self._values[name]
             if value.flags.writeable:
@@ -158,25 +158,25 @@ class ForwardRun:
             else:  # a constant: one row, which is read-only
                 flat = aligned(self.samples * width, self.program.dtype)
                 self.calls.append((np.copyto, (flat.reshape(self.samples, width), value)))
-            self._homes[name] = Strided(flat, 0, width)
-        return self._homes[name]
+            self._strided[name] = Strided(flat, 0, width)
+        return self._strided[name]
 
     # ---------------------------------------------------------------------------------------
     # Recording
 
-    def _record_stage(self, number: int, stacks: Iterable[Stack], data: Mapping[str, Any]) -> None:
+    def _record_stage(self, number: int, stacks: Iterable[Stack]) -> None:
         program, arrays = self.program, self.packed.store.arrays
         by_source = {stack.source: stack for stack in stacks}
         for node in program.schedule.stages[number].nodes:
             if node.op.product:
-                if node.name not in self._homes:
-                    self._record_stack(by_source[node.inputs[0]], data[node.inputs[0]])
+                if node.name not in self._strided:
+                    self._record_stack(by_source[node.inputs[0]])
                 continue
             shape = (self.samples, node.width)
             if node.op.constant:
                 self._values[node.name] = np.broadcast_to(arrays[node.block]["value"], shape)
                 continue
-            settings = settings_of(node, arrays)
+            settings = op_arguments(node, arrays)
             if node.op.memory:
                 settings["x0"] = np.empty((1, node.width), program.dtype)
                 self.states[node.block] = settings["x0"][0]
@@ -185,59 +185,63 @@ class ForwardRun:
             inputs = tuple(self.signal(name) for name in node.inputs)
             self.calls.append((_evaluate, (room, node, inputs, settings)))
 
-    def _record_stack(self, stack: Stack, weights: Array) -> None:
-        sizes = self.program.sizes
-        out = aligned(self.samples * stack.row, self.program.dtype)
-        source, columns = self.home(stack.source), sizes.widths[stack.source]
-        blocks = stack.row // sizes.lanes
-        numbers = (self.samples, columns, source.at, source.row, stack.row, blocks)
-        arguments = (source.flat, weights, out, np.array(numbers, np.int64))
+    def _record_stack(self, stack: Stack) -> None:
+        sizes, row = self.program.sizes, stack.rows.length
+        out = aligned(self.samples * row, self.program.dtype)
+        source, columns = self.strided(stack.source), sizes.widths[stack.source]
+        vectors = sizes.lanes.vectors(row)
+        numbers = (self.samples, columns, source.offset, source.stride, row, vectors)
+        weights = self.packed.parts[stack.part]
+        arguments = (source.buffer, weights, out, np.array(numbers, np.int64))
         self.calls.append((self.program.product, arguments))
-        for node, at in zip(stack.nodes, stack.offsets, strict=True):
-            self._homes[node.name] = Strided(out, at, stack.row)
+        for name, offset in stack.rows.offsets.items():
+            self._strided[name] = Strided(out, offset, row)
 
-    def _record_loop(self, number: int, plan: LoopPlan, par: Array) -> None:
-        program, kernel = self.program, plan.forward[self.kept]
-        places, row = plan.log[self.kept], plan.rows[self.kept]
+    def _record_loop(self, number: int, plan: LoopPlan) -> None:
+        program, kernel = self.program, plan.forward(self.log_mode)
+        offsets, row = plan.log[self.log_mode]
         log = aligned((self.samples + 1) * row, program.dtype)
         log[:row] = 0
         for node in plan.stage.delays:
-            at = places[plan.places.delays[node.name]]
-            self.states[node.block] = log[at : at + node.width]
+            offset = offsets[plan.slots.delays[node.name]]
+            self.states[node.block] = log[offset : offset + node.width]
         external = self._external(plan)
-        function = program.kernel(kernel.text)
+        ext, ext_row = external.flat, external.rows.length
+        function, par = program.kernel(kernel.text), self.packed.parts[plan.part]
         for first, end in pieces(plan, self.samples):
-            numbers = program.numbers(plan, kernel.keys, end - first, self.kept, external)
-            arguments = (log[first * row :], external.flat[first * external.row :], par, numbers)
+            numbers = plan.arguments(
+                kernel.keys, end - first, self.log_mode, external.rows, program.sizes
+            )
+            arguments = (log[first * row :], ext[first * ext_row :], par, numbers)
             self.calls.append((function, arguments))
-        for name in kernel.kept:
-            self._homes[name] = Strided(log[row:], places[name], row)
+        for name, offset in offsets.items():
+            self._strided[name] = Strided(log[row:], offset, row)
         for node in plan.stage.delays:
-            self._homes[node.name] = Strided(log, places[plan.places.delays[node.name]], row)
+            self._strided[node.name] = Strided(log, offsets[plan.slots.delays[node.name]], row)
         self.logs[number] = (log, external)
 
     def _external(self, plan: LoopPlan) -> External:
         """Return one buffer with all signals from other stages: theirs, if they share one."""
-        lanes = self.program.sizes.lanes
-        homes = {name: self._homes.get(name) for name in plan.ext}
-        first = next(iter(homes.values()), None)
+        lanes = self.program.sizes.lanes.count
+        found = {name: self._strided.get(name) for name in plan.slots.external}
+        first = next(iter(found.values()), None)
         if first is not None and all(
-            home is not None
-            and home.flat is first.flat
-            and home.at % lanes == 0
-            and home.row % lanes == 0
-            for home in homes.values()
+            own is not None
+            and own.buffer is first.buffer
+            and own.offset % lanes == 0
+            and own.stride % lanes == 0
+            for own in found.values()
         ):
-            places = {n: h.at for n, h in homes.items() if h is not None}
-            return External(first.flat, places, first.row)
-        row = plan.rows["ext"]
-        ext = aligned(self.samples * row, self.program.dtype)
-        ext[:] = 0
-        rows = ext.reshape(self.samples, row)
-        for name, at in plan.ext.items():
-            room = rows[:, at : at + self.program.sizes.widths[name]]
+            offsets = {name: own.offset for name, own in found.items() if own is not None}
+            return External(first.buffer, Rows(offsets, first.stride))
+        row = plan.ext.length
+        flat = aligned(self.samples * row, self.program.dtype)
+        flat[:] = 0
+        rows = flat.reshape(self.samples, row)
+        for name, offset in plan.ext.offsets.items():
+            room = rows[:, offset : offset + self.program.sizes.widths[name]]
             self.calls.append((np.copyto, (room, self.signal(name))))
-        return External(ext, plan.ext, row)
+        return External(flat, plan.ext)
 
 
 # What is not finite is found, and named, afterwards: NumPy does not warn of it.

@@ -11,11 +11,25 @@ No size is in the text.  Sizes and places are read from `o`, in the order of `Ke
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lstmsim.blocks import inlined
 from lstmsim.engine.graph import Graph, Node
-from lstmsim.engine.kernels.layout import Phase, Places, phases, places
+from lstmsim.engine.kernels.buffers import slots_of
+from lstmsim.engine.kernels.keys import (
+    Constant,
+    Ext,
+    Index,
+    Key,
+    Log,
+    Pack,
+    Parameter,
+    Row,
+    Samples,
+    Vectors,
+    Width,
+)
+from lstmsim.engine.kernels.phases import Phase, phases
 from lstmsim.engine.schedule import Stage, stacks_of
 
 
@@ -27,163 +41,178 @@ class Kernel:
     ----------
     text : str
         The source of ``forward(log, ext, par, o)``.
-    keys : tuple of str
-        What each number in `o` is: ``samples``, ``row`` (of log, ext), ``log:x``, ``ext:x``,
-        ``par:x`` (places), ``width:x`` and ``blocks:x`` (of a signal).
-    places : Places
-        Slots of the buffers.
-    kept : tuple of str
-        The signals that the log keeps.
+    keys : tuple of Key
+        What each number in `o` is.
     """
 
     text: str
-    keys: tuple[str, ...]
-    places: Places
-    kept: tuple[str, ...]
+    keys: tuple[Key, ...]
 
 
-@dataclass
 class Writer:
-    """Lines, and the names of the sizes and places that they use."""
+    """Lines, and the variables of the numbers that they read, o0, o1 … in the order of the keys."""
 
-    lines: list[str] = field(default_factory=list)
-    keys: list[str] = field(default_factory=lambda: ["samples", "row:log", "row:ext"])
+    def __init__(self, *first: Key) -> None:
+        self.lines: list[str] = []
+        self._variables = {key: f"o{k}" for k, key in enumerate(first)}
 
-    def place(self, key: str) -> str:
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of all numbers that the lines read."""
+        return tuple(self._variables)
+
+    def variable(self, key: Key) -> str:
         """Return the variable of a size or place."""
-        if key not in self.keys:
-            self.keys.append(key)
-        return f"o{self.keys.index(key)}"
+        return self._variables.setdefault(key, f"o{len(self._variables)}")
 
     def write(self, depth: int, *lines: str) -> None:
         """Add lines, indented so deep."""
-        self.lines.extend("    " * depth + line for line in lines)
+        self.lines.extend(map(("    " * depth).__add__, lines))
+
+    def function(self, signature: str, head: list[str]) -> str:
+        """Return the text of a function: its variables, what comes first, and the lines.
+
+        Comments say what the variables are.  A key's `repr` is one line whatever names are in it.
+        """
+        read = [
+            f"    {v} = o[{k}]  # {key!r}" for k, (key, v) in enumerate(self._variables.items())
+        ]
+        return "\n".join([f"def {signature}:", *read, *head, *self.lines]) + "\n"
 
 
 class Loop:
-    """The rendering of one loop: where each signal is read from."""
+    """What all kernels of one loop have in common.
 
-    def __init__(self, graph: Graph, stage: Stage, kept: Iterable[str] | None) -> None:
-        self.stage = stage
-        self.places = places(graph, stage)
+    Parameters
+    ----------
+    graph, stage : Graph, Stage
+        The loop.
+    """
+
+    def __init__(self, graph: Graph, stage: Stage) -> None:
+        self.graph, self.stage, self.widths = graph, stage, graph.widths
+        self.slots = slots_of(graph, stage)
         self.phases = phases(stage)
         self.inside = {node.name: node for node in stage.nodes}
         self.variables = {name: f"v{k}" for k, name in enumerate(self.inside)}
         self.phase_of = {
             node.name: k for k, phase in enumerate(self.phases) for node in phase.nodes
         }
-        needed = self._needed_later()
-        self.kept = tuple(
-            name for name in self.places.log if kept is None or name in needed or name in set(kept)
-        )
-        self.out = Writer()
+        #: The signals that a later phase, or the next sample, reads from the log.
+        self.needed = set(self.slots.delays.values())
+        #: The signals that other stages, or the outputs, read.
+        self.read_outside = set(graph.outputs)
+        for node in graph.nodes.values():
+            if node.name not in self.inside:
+                self.read_outside.update(node.inputs)
+            elif not node.op.memory:
+                phase = self.phase_of[node.name]
+                self.needed.update([n for n in node.inputs if self.phase_of.get(n, phase) != phase])
 
-    def _needed_later(self) -> set[str]:
-        needed = set(self.places.delays.values())
-        for node in self.stage.nodes:
-            for name in node.inputs:
-                together = self.phase_of.get(name) == self.phase_of.get(node.name)
-                if name in self.phase_of and not together:
-                    needed.add(name)
-        return needed
+    def logged(self, kept: Iterable[str]) -> tuple[str, ...]:
+        """Return the signals that the log keeps: some, and what the loop itself reads again."""
+        delays = self.slots.delays
+        wanted = self.needed.union([delays.get(name, name) for name in kept])
+        return tuple([name for name in self.slots.log if name in wanted])
+
+
+class Text:
+    """The text of a kernel as far as it is written, and where it reads signals from."""
+
+    def __init__(self, loop: Loop, *first: Key) -> None:
+        self.loop, self.out = loop, Writer(*first)
 
     def base(self, name: str) -> tuple[str, str]:
         """Return the buffer of a signal and where its vector begins at this sample."""
-        if name in self.places.delays:
-            slot = self.places.delays[name]
-            return "log", f"prev + {self.out.place(f'log:{slot}')}"
-        if name in self.inside:
-            return "log", f"now + {self.out.place(f'log:{name}')}"
-        if name in self.places.constants:
-            return "par", self.out.place(f"par:{name}")
-        return "ext", f"x + {self.out.place(f'ext:{name}')}"
+        slots = self.loop.slots
+        if name in slots.delays:
+            return "log", f"prev + {self.out.variable(Log(slots.delays[name]))}"
+        if name in self.loop.inside:
+            return "log", f"now + {self.out.variable(Log(name))}"
+        if name in slots.constants:
+            return "par", self.out.variable(Constant(name))
+        return "ext", f"x + {self.out.variable(Ext(name))}"
 
-    def value(self, node: Node, name: str, width: int) -> str:
+    def value(self, node: Node, name: str) -> str:
         """Return the expression for the present vector of an input."""
-        if self.phase_of.get(name) == self.phase_of[node.name]:
-            return self.variables[name]
+        loop = self.loop
+        if loop.phase_of.get(name) == loop.phase_of[node.name]:
+            return loop.variables[name]
         buffer, base = self.base(name)
-        if width != node.width:
+        if loop.widths[name] != node.width:
             return f"splat({buffer}, {base})"
         return f"load({buffer}, {base} + i)"
 
 
-def render(graph: Graph, stage: Stage, kept: Iterable[str] | None = None) -> Kernel:
+def render(loop: Loop, logged: tuple[str, ...]) -> Kernel:
     """Render the kernel of one loop.
 
     Parameters
     ----------
-    graph, stage : Graph, Stage
+    loop : Loop
         The loop.
-    kept : iterable of str, optional
-        Signals to keep beyond those that the loop itself needs again; all if not given.
+    logged : tuple of str
+        The signals that the log keeps.
     """
-    loop = Loop(graph, stage, kept)
-    widths = graph.widths
-    out = loop.out
-    body = out.lines
-    for number, phase in enumerate(loop.phases):
+    text = Text(loop, Samples(), Row("log"), Row("ext"))
+    for phase in loop.phases:
         if phase.vector:
-            _vector_phase(loop, number, phase, widths)
+            _vector_phase(text, phase, logged)
         else:
             for node in phase.nodes:
-                _moving(loop, node, widths)
-    for name, slot in loop.places.delays.items():
+                _moving(text, node)
+    for name, slot in loop.slots.delays.items():
         if slot == name:
-            source = graph.nodes[name].inputs[0]
-            _copy(loop, source, name)
-    head = Writer(keys=out.keys)
-    head.write(0, "def forward(log, ext, par, o):")
-    head.write(1, *(f"o{k} = o[{k}]  # {key}" for k, key in enumerate(out.keys)))
-    head.write(
-        1,
-        "for k in range(o0):",
-        "    odd = k & 1",
-        "    prev = k * o1",
-        "    now = prev + o1",
-        "    x = k * o2",
-    )
-    text = "\n".join([*head.lines, *body]) + "\n"
-    return Kernel(text, tuple(out.keys), loop.places, loop.kept)
+            _copy(text, loop.inside[name].inputs[0], name)
+    head = [
+        "    for k in range(o0):",
+        "        odd = k & 1",
+        "        prev = k * o1",
+        "        now = prev + o1",
+        "        x = k * o2",
+    ]
+    source = text.out.function("forward(log, ext, par, o)", head)
+    return Kernel(source, text.out.keys)
 
 
-def _vector_phase(loop: Loop, number: int, phase: Phase, widths: dict[str, int]) -> None:
-    out = loop.out
-    blocks = out.place(f"blocks:{phase.nodes[0].name}")
+def _vector_phase(text: Text, phase: Phase, logged: tuple[str, ...]) -> None:
+    loop, out = text.loop, text.out
+    vectors = out.variable(Vectors(phase.nodes[0].name))
     stacks = stacks_of(phase.nodes)
     if stacks:
         # To and fro: the part of a large matrix that was read last, and is still in the cache,
         # is read first at the next sample.
-        out.write(2, f"b = odd * ({blocks} - 1)", f"for _ in range({blocks}):", "    i = b * LANES")
+        out.write(2, f"b = odd * ({vectors} - 1)", f"for _ in range({vectors}):")
+        out.write(3, "i = b * LANES")
     else:
-        out.write(2, f"for b in range({blocks}):", "    i = b * LANES")
+        out.write(2, f"for b in range({vectors}):", "    i = b * LANES")
     for source, stack in stacks.items():
-        _stacked_product(loop, number, source, stack)
+        _stacked_product(text, source, stack)
     for node in phase.nodes:
         if not node.op.product:
-            arguments = [loop.value(node, name, widths[name]) for name in node.inputs]
+            arguments = [text.value(node, name) for name in node.inputs]
             out.write(3, f"{loop.variables[node.name]} = {_expression(out, node, arguments)}")
-        if node.name in loop.kept:
-            place = out.place(f"log:{node.name}")
+        if node.name in logged:
+            place = out.variable(Log(node.name))
             out.write(3, f"store(log, now + {place} + i, {loop.variables[node.name]})")
     if stacks:
         out.write(3, "b += 1 - 2 * odd")
 
 
-def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) -> None:
+def _stacked_product(text: Text, source: str, stack: list[Node]) -> None:
     """Write the product of all gains of one signal, several columns a pass.
 
     Every gain has an accumulator for each column of a pass: enough of them that additions do not
     wait for one another, and no more than there are registers for.
     """
-    out = loop.out
-    buffer, base = loop.base(source)
-    columns = out.place(f"width:{source}")
+    loop, out = text.loop, text.out
+    buffer, base = text.base(source)
+    columns = out.variable(Width(source))
     q, halves = len(stack), "abcd" if len(stack) <= 4 else "ab"
     n = len(halves)
     for node in stack:
-        out.write(3, *(f"{loop.variables[node.name]}{half} = zero(log)" for half in halves))
-    pack = out.place(f"par:pack/{number}/{source}")
+        out.write(3, *[f"{loop.variables[node.name]}{half} = zero(log)" for half in halves])
+    pack = out.variable(Pack(tuple(node.name for node in stack)))
     out.write(3, f"p = {pack} + b * {columns} * {q} * LANES", f"for j in range({columns} // {n}):")
     for k, half in enumerate(halves):
         out.write(4, f"s{half} = splat({buffer}, {base} + {n} * j + {k})")
@@ -194,7 +223,7 @@ def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) ->
             out.write(4, f"{total} = fma(load(par, {place}), s{half}, {total})")
     out.write(4, f"p += {n * q} * LANES")
     # A large matrix comes from the second cache: its next lines, while these are multiplied.
-    out.write(4, *(f"prefetch(par, p + {k} * LANES)" for k in range(n * q)))
+    out.write(4, *[f"prefetch(par, p + {k} * LANES)" for k in range(n * q)])
     out.write(3, f"for j in range({columns} // {n} * {n}, {columns}):")
     out.write(4, f"s = splat({buffer}, {base} + j)")
     for row, node in enumerate(stack):
@@ -211,40 +240,40 @@ def _stacked_product(loop: Loop, number: int, source: str, stack: list[Node]) ->
 
 def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
     """Return the call that computes a node from its arguments."""
-    formula = node.op.element(len(node.inputs), node.static)
-    settings = settings_of(out, node)
+    formula = node.formula
+    settings = parameter_loads(out, node)
     if formula.inline:
         return inlined(formula.value, dict(zip(formula.inputs, arguments, strict=True)) | settings)
     return f"{node.op.name}({', '.join([*arguments, *settings.values()])})"
 
 
-def settings_of(out: Writer, node: Node) -> dict[str, str]:
+def parameter_loads(out: Writer, node: Node) -> dict[str, str]:
     """Return the expressions for an operation's parameters: one number an element."""
-    names = node.op.element(len(node.inputs), node.static).parameters
-    return {name: f"load(par, {out.place(f'par:{name}/{node.block}')} + i)" for name in names}
+    names = node.formula.parameters
+    return {n: f"load(par, {out.variable(Parameter(node.name, n))} + i)" for n in names}
 
 
-def _moving(loop: Loop, node: Node, widths: dict[str, int]) -> None:
+def _moving(text: Text, node: Node) -> None:
     """Write what moves elements about, element by element."""
-    out = loop.out
-    place = out.place(f"log:{node.name}")
+    out = text.out
+    place = out.variable(Log(node.name))
     if "index" in node.static:
-        buffer, base = loop.base(node.inputs[0])
-        index = out.place(f"index:{node.name}")
-        out.write(2, f"for j in range({out.place(f'width:{node.name}')}):")
+        buffer, base = text.base(node.inputs[0])
+        index = out.variable(Index(node.name))
+        out.write(2, f"for j in range({out.variable(Width(node.name))}):")
         out.write(3, f"log[now + {place} + j] = {buffer}[{base} + o[{index} + j]]")
         return
     out.write(2, f"p = now + {place}")
     for name in node.inputs:
-        buffer, base = loop.base(name)
-        columns = out.place(f"width:{name}")
+        buffer, base = text.base(name)
+        columns = out.variable(Width(name))
         out.write(2, f"for j in range({columns}):", f"    log[p + j] = {buffer}[{base} + j]")
         out.write(2, f"p += {columns}")
 
 
-def _copy(loop: Loop, source: str, delay: str) -> None:
+def _copy(text: Text, source: str, delay: str) -> None:
     """Write the storing of a delay that has a place of its own."""
-    out = loop.out
-    buffer, base = loop.base(source)
-    out.write(2, f"for j in range({out.place(f'width:{delay}')}):")
-    out.write(3, f"log[now + {out.place(f'log:{delay}')} + j] = {buffer}[{base} + j]")
+    out = text.out
+    buffer, base = text.base(source)
+    out.write(2, f"for j in range({out.variable(Width(delay))}):")
+    out.write(3, f"log[now + {out.variable(Log(delay))} + j] = {buffer}[{base} + j]")

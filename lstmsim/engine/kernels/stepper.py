@@ -51,7 +51,7 @@ class Stepper:
     def __init__(self, graph: Graph, schedule: Schedule, store: Store, form: str) -> None:
         self.graph = graph
         dtype = store.values.dtype
-        self.program = Program(graph, _one_stage(graph, schedule), dtype, form, graph.outputs)
+        self.program = Program(graph, _one_stage(graph, schedule), dtype, form)
         self.packed = self.program.pack(store)
         self._count = len(graph.delays)
         self._ready: list[_Sample] = []

@@ -1,4 +1,4 @@
-"""The drawing of a diagram: blocks, wires, and every feedback loop in its colour."""
+"""Drawings of diagrams: blocks, wires, and every feedback loop in its colour."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Rows of a legend.
+#: A legend with more rows names groups only, not their loops.
 _ROWS = 24
-#: A drawing is at most this wide or high, in inches; beyond, everything in it shrinks.
+#: The largest width and height in inches; a larger drawing is shrunk to it.
 _LARGEST = 100.0
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Where everything of a drawing lies, in bdedit's pixels.
+    """The positions of blocks and wires in a drawing, in bdedit's pixels.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def plot_diagram(
     return draw(graph, _groups(graph, loops))
 
 
-def _groups(graph: nx.MultiDiGraph, shown: Any) -> tuple[LoopGroup, ...]:
-    """Return what is to be shown as groups of loops."""
-    items = shown.groups if isinstance(shown, LoopReport) else shown
+def _groups(graph: nx.MultiDiGraph, loops: Any) -> tuple[LoopGroup, ...]:
+    """Return the loops to show as groups of loops."""
+    items = loops.groups if isinstance(loops, LoopReport) else loops
     if isinstance(items, LoopGroup | Loop):
         items = (items,)
     items = tuple(items) if isinstance(items, Iterable) and not isinstance(items, str) else (items,)
@@ -134,11 +134,11 @@ def arrange(graph: nx.MultiDiGraph) -> Drawing:
     if not boxes:
         return Drawing({}, {})
     for spread in (1.0, 1.5, 2.0, 3.0):
-        spots = {name: box.at(spread * box.left, spread * box.top) for name, box in boxes.items()}
-        ways, clear = route(spots, wires)
+        placed = {name: box.at(spread * box.left, spread * box.top) for name, box in boxes.items()}
+        ways, clear = route(placed, wires)
         if clear:
-            break  # else the wires need more room
-    return Drawing(spots, ways)
+            break  # otherwise two nets share a segment, and the wires need more room
+    return Drawing(placed, ways)
 
 
 def _several_clocks(graph: nx.MultiDiGraph) -> bool:
@@ -153,7 +153,7 @@ def draw(graph: nx.MultiDiGraph, groups: Sequence[LoopGroup]) -> Figure:
     graph : networkx.MultiDiGraph
         The blocks and wires.
     groups : sequence of LoopGroup
-        What is shown in colours.
+        The groups to colour.
 
     Returns
     -------
@@ -194,8 +194,8 @@ def draw(graph: nx.MultiDiGraph, groups: Sequence[LoopGroup]) -> Figure:
     return figure
 
 
-def _own(group: LoopGroup, loop: Loop) -> str:
-    """Return what sets a loop apart from the others of its group: blocks, or ports."""
+def _distinction(group: LoopGroup, loop: Loop) -> str:
+    """Return the blocks, or else the ports, that only this loop of its group passes."""
     others = [other for other in group.loops if other is not loop]
     passed = {name for other in others for name in other.blocks}
     blocks = [name for name in loop.blocks if name not in passed]
@@ -209,35 +209,19 @@ def _own(group: LoopGroup, loop: Loop) -> str:
 
 
 def _legend(figure: Figure, axes: Axes, palette: Palette, size: tuple[float, float]) -> None:
-    """Put the legend below the drawing, and make the figure as large as both need."""
+    """Put the legend below the drawing, and enlarge the figure for both."""
     from matplotlib.lines import Line2D
 
-    rows: list[tuple[str, float, str]] = []
-    detailed = sum(len(group.loops) + 1 for group in palette.groups) <= _ROWS
-    for k, group in enumerate(palette.groups[:COLOURED]):
-        role = "" if group.role == "single" else f"{group.role} "
-        if len(group.loops) == 1:
-            number = f"{group.loops[0].number}: "
-            rows.append((palette.colour[k], 2.5, f"{number}{role}loop through {group.name}"))
-            continue
-        what = f"{count(len(group.loops), f'{role}loop')} through {group.name}"
-        rows.append((palette.colour[k], 2.5, what + (", where they run together" * detailed)))
-        for loop in group.loops if detailed else ():
-            via = _own(group, loop)
-            text = f"{loop.number}: {via}"
-            rows.append(
-                (palette.shade[loop.number], 2.5, text if len(text) < 60 else text[:59] + "…")
-            )
-    if len(palette.groups) > COLOURED:
-        rows.append((OTHERS, 2.5, "other loops"))
-    handles = [Line2D([], [], color=colour, linewidth=width) for colour, width, _ in rows]
-    large = 8 * max(1.0, size[0] / 24)  # of a wide drawing, which is read from further away
-    columns = max(1, min(len(rows), int(size[0] * 8 / large // 3.2), -(-len(rows) // 2)))
+    rows = _legend_rows(palette)
+    handles = [Line2D([], [], color=colour, linewidth=2.5) for colour, _ in rows]
+    # The larger type of a wide drawing stays readable from further away.
+    fontsize = 8 * max(1.0, size[0] / 24)
+    columns = max(1, min(len(rows), int(size[0] * 8 / fontsize // 3.2), -(-len(rows) // 2)))
     legend = figure.legend(
         handles,
-        [text for *_, text in rows],
+        [text for _, text in rows],
         loc="lower left",
-        fontsize=large,
+        fontsize=fontsize,
         ncols=columns,
         borderaxespad=0.8,
         handlelength=2.2,
@@ -251,3 +235,23 @@ def _legend(figure: Figure, axes: Axes, palette: Palette, size: tuple[float, flo
     figure.set_size_inches(width, height)
     aside = (width - size[0]) / 2 / width
     axes.set_position((aside, below / height, size[0] / width, size[1] / height))
+
+
+def _legend_rows(palette: Palette) -> list[tuple[str, str]]:
+    """Return the colours and texts of a legend: groups, and their loops if there is room."""
+    rows: list[tuple[str, str]] = []
+    detailed = sum(len(group.loops) + 1 for group in palette.groups) <= _ROWS
+    for k, group in enumerate(palette.groups[:COLOURED]):
+        role = "" if group.role == "single" else f"{group.role} "
+        if len(group.loops) == 1:
+            number = group.loops[0].number
+            rows.append((palette.colour[k], f"{number}: {role}loop through {group.name}"))
+            continue
+        several = f"{count(len(group.loops), f'{role}loop')} through {group.name}"
+        rows.append((palette.colour[k], several + ", where they run together" * detailed))
+        for loop in group.loops if detailed else ():
+            text = f"{loop.number}: {_distinction(group, loop)}"
+            rows.append((palette.shade[loop.number], text if len(text) < 60 else text[:59] + "…"))
+    if len(palette.groups) > COLOURED:
+        rows.append((OTHERS, "other loops"))
+    return rows

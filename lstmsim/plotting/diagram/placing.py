@@ -1,4 +1,4 @@
-"""Where blocks are drawn: at their own positions, or in layers from left to right.
+"""Placement of blocks: at their own positions, or in layers from left to right.
 
 Lengths are bdedit's pixels, y downwards, on its grid of 20.  Ports are where bdedit has them,
 40 below a block's corner and 20 apart, so that wires which run straight there do so here.
@@ -16,9 +16,9 @@ import numpy as np
 #: The grid that blocks and wires lie on, and the width of a block with its two stubs of wire.
 GRID, WIDTH = 20, 100
 _FIRST_PORT = 40
-#: Positions beyond are not taken for ones.
+#: Positions further out are ignored: a file may hold any number.
 _FURTHEST = 50_000
-#: From one row of blocks to the next.
+#: The distance between rows of blocks.
 _ROW = 140
 
 
@@ -50,7 +50,7 @@ class Box:
 
     @property
     def height(self) -> int:
-        """From the first row that wires keep clear of to the last, the name's row included."""
+        """The height that wires keep clear of, with the name below the box."""
         return _FIRST_PORT + GRID * max(self.nin, self.nout, 1) + GRID * (self.label > 0)
 
     @property
@@ -69,9 +69,9 @@ class Box:
         return replace(self, left=GRID * round(left / GRID), top=GRID * round(top / GRID))
 
     def clashes(self, other: Box, room: int = 0) -> bool:
-        """Whether two boxes overlap, or leave no room for a wire between them, and for more."""
+        """Whether two boxes overlap, or are too close for a wire between them and for `room`."""
         widths = [self.label, other.label, WIDTH + 2 * GRID]
-        # A name may not lie before the other's ports either.
+        # The other box's ports need to stay clear of the name, too.
         gap = max((self.label + other.label) // 2 + GRID, (max(widths) + WIDTH) // 2 + GRID)
         below = GRID + room
         return (
@@ -100,7 +100,11 @@ def place(graph: nx.MultiDiGraph, labels: dict[str, int]) -> dict[str, Box]:
         name: Box(name, 0, 0, block["nin"], block["nout"], labels[name])
         for name, block in graph.nodes(data=True)
     }
-    given = {name: pos for name, pos in graph.nodes(data="pos") if pos is not None and _near(pos)}
+    given = {
+        name: pos
+        for name, pos in graph.nodes(data="pos")
+        if pos is not None and all(abs(part) <= _FURTHEST for part in pos)
+    }
     if len(set(given.values())) > len(boxes) / 2 or len(boxes) == len(given) == 1:
         boxes |= _where_given(boxes, given)
         placed = _beside(graph, boxes, [name for name in boxes if name in given])
@@ -111,13 +115,8 @@ def place(graph: nx.MultiDiGraph, labels: dict[str, int]) -> dict[str, Box]:
     }
 
 
-def _near(pos: tuple[float, float]) -> bool:
-    """Whether a position can be on a page: a file may have any number there."""
-    return all(abs(part) <= _FURTHEST for part in pos)
-
-
 def _runs_back(graph: nx.MultiDiGraph, boxes: dict[str, Box], name: str) -> bool:
-    """Whether a block lies in a path that leads back, from its right to its left."""
+    """Whether the signal passes a block from right to left, as in a feedback path."""
     here = boxes[name].left
     before, after = set(graph.predecessors(name)), set(graph.successors(name))
     return (
@@ -128,7 +127,7 @@ def _runs_back(graph: nx.MultiDiGraph, boxes: dict[str, Box], name: str) -> bool
 
 
 def _where_given(boxes: dict[str, Box], given: dict[str, tuple[float, float]]) -> dict[str, Box]:
-    """Return boxes at their positions, spread as little as keeps them apart."""
+    """Return boxes at their positions, spread by the smallest factor that keeps them apart."""
     for spread in (1.0, 1.25, 1.5, 2.0):
         spots = {name: boxes[name].at(spread * x, spread * y) for name, (x, y) in given.items()}
         if not any(a.clashes(b) for a, b in itertools.combinations(spots.values(), 2)):
@@ -137,13 +136,13 @@ def _where_given(boxes: dict[str, Box], given: dict[str, tuple[float, float]]) -
 
 
 def _beside(graph: nx.MultiDiGraph, boxes: dict[str, Box], fixed: list[str]) -> dict[str, Box]:
-    """Return all boxes, those without a place beside what they are wired to."""
+    """Return all boxes; those without a position go beside a block that they are wired to."""
     placed: dict[str, Box] = {}
     for name in fixed:
         placed[name] = _nearest_free(boxes[name], placed)
     loose = [name for name in boxes if name not in placed]
     while loose:
-        # Whichever has a neighbour with a place; else it begins a row below.
+        # First blocks with a neighbour that is placed; without any, a new row begins below.
         wired = (n for n in loose if any(o in placed for o in nx.all_neighbors(graph, n)))
         name = next(wired, loose[0])
         loose.remove(name)
@@ -161,7 +160,7 @@ def _beside(graph: nx.MultiDiGraph, boxes: dict[str, Box], fixed: list[str]) -> 
 
 
 def _nearest_free(box: Box, placed: dict[str, Box]) -> Box:
-    """Return a box where it clashes with no other, as near as possible."""
+    """Return a box at the nearest position where it clashes with no other."""
     if not any(box.clashes(other) for other in placed.values()):
         return box
     for ring in itertools.count():
@@ -171,18 +170,18 @@ def _nearest_free(box: Box, placed: dict[str, Box]) -> Box:
             moved = box.at(box.left + 40 * x, box.top + 40 * y)
             if not any(moved.clashes(other, 2 * GRID) for other in placed.values()):
                 return moved
-    raise AssertionError  # there is room somewhere
+    raise AssertionError("no room, although the plane is infinite")
 
 
 def layered(graph: nx.MultiDiGraph, boxes: dict[str, Box]) -> dict[str, Box]:
-    """Return boxes in layers along the signal's flow; delays that lead back are below.
+    """Return boxes in layers along the signal's flow, with the delays of loops below.
 
     Parameters
     ----------
     graph : networkx.MultiDiGraph
         The wires.
     boxes : dict of Box
-        Every block's, wherever it is.
+        The boxes of all blocks, at any position.
 
     Returns
     -------
@@ -206,7 +205,7 @@ def layered(graph: nx.MultiDiGraph, boxes: dict[str, Box]) -> dict[str, Box]:
 
 
 def _columns(flow: nx.DiGraph) -> list[list[str]]:
-    """Return the layers of a graph without loops; what begins a path stands next to its use."""
+    """Return the layers of a graph without loops; sources stand next to the blocks they drive."""
     generations = enumerate(nx.topological_generations(flow))
     layer = {name: number for number, names in generations for name in names}
     for name in reversed(layer):
@@ -218,9 +217,9 @@ def _columns(flow: nx.DiGraph) -> list[list[str]]:
 
 
 def _ordered(graph: nx.MultiDiGraph, flow: nx.DiGraph, columns: list[list[str]]) -> list[list[str]]:
-    """Return the layers with their blocks in an order that makes few wires cross."""
+    """Return the layers with their blocks ordered by barycentres, so that few wires cross."""
     height = {name: float(k) for column in columns for k, name in enumerate(column)}
-    # Where on a block a wire ends is a fraction of a place.
+    # A port is a fraction of a block's height, so that wires keep the order of the ports.
     ends: dict[str, list[tuple[str, float]]] = {name: [] for name in flow}
     starts: dict[str, list[tuple[str, float]]] = {name: [] for name in flow}
     for start, end, ports in graph.edges(data=True):
@@ -238,13 +237,13 @@ def _ordered(graph: nx.MultiDiGraph, flow: nx.DiGraph, columns: list[list[str]])
             }
             column.sort(key=lambda name: (wish[name], height[name]))
             middle = (len(column) - 1) / 2
-            # Measured from the middle, so that short columns stand beside long ones.
+            # From the middle, so that short columns are centred beside long ones.
             height |= {name: k - middle for k, name in enumerate(column)}
     return columns
 
 
 def _lefts(graph: nx.MultiDiGraph, boxes: dict[str, Box], columns: list[list[str]]) -> list[int]:
-    """Return where the layers begin, with room between them for the wires that turn there."""
+    """Return the layers' left edges, with room between them for the wires that turn there."""
     number = {name: n for n, column in enumerate(columns) for name in column}
     turning: list[set[tuple[str, int]]] = [set() for _ in range(len(columns) + 1)]
     for start, end, ports in graph.edges(data=True):
@@ -264,12 +263,12 @@ def _lefts(graph: nx.MultiDiGraph, boxes: dict[str, Box], columns: list[list[str
 def _tops(
     flow: nx.DiGraph, graph: nx.MultiDiGraph, boxes: dict[str, Box], columns: list[list[str]]
 ) -> dict[str, float]:
-    """Return the blocks' heights, level with what they are wired to where there is room."""
+    """Return the blocks' tops, level with their neighbours' ports where there is room."""
     tops = {name: float(_ROW * k) for column in columns for k, name in enumerate(column)}
     wires: dict[str, list[tuple[str, str, int]]] = {name: [] for name in flow}
     for start, end, ports in graph.edges(data=True):
         if start in flow and end in flow and start != end:
-            # Level with it a block's top is that much lower than the other's.
+            # The difference of the tops for which the two ports are level.
             shift = GRID * (ports["out"] - ports["into"])
             wires[end].append(("before", start, shift))
             wires[start].append(("after", end, -shift))
@@ -285,7 +284,7 @@ def _tops(
 
 
 def _apart(wishes: list[float], rooms: list[int]) -> list[float]:
-    """Return heights near the wished ones, in order, each below the room of the one before.
+    """Return tops near the wished ones, in order, each below the room of the one before.
 
     Least squares under these bounds, which is an isotonic regression.
     """
@@ -303,7 +302,7 @@ def _below(
     looped: set[str],
     bottom: int,
 ) -> dict[str, Box]:
-    """Return the delays that lead back, in rows: the shorter ways back above the longer ones."""
+    """Return the delays of loops in rows, those of short ways back above those of long ones."""
     spans = {}
     for name in (n for n in graph if n in looped):
         around = [placed[o].left for o in nx.all_neighbors(graph, name) if o in placed]

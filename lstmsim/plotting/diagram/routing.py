@@ -1,8 +1,8 @@
-"""Wires: orthogonal ways between ports, around all blocks, on the grid.
+"""Routing of wires: orthogonal ways between ports, around all blocks, on the grid.
 
-All wires from one output are a net, a tree of straight segments.  Each is found by a search
-for the cheapest way, where length, bends and crossings cost; no two nets share a segment, and
-none bends where another one is, so that a dot always means a branch.
+All wires from one output are a net, a tree of straight segments.  Each is found by an A*
+search in which length, bends and crossings cost; no two nets share a segment, and none bends on
+another one, so that a dot always means a branch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Point = tuple[int, int]
 #: A wire's two ends: block and output port, block and input port.
 Ends = tuple[str, int, str, int]
 
-#: What ways cost: a step of the grid, off the net's trunk a little more, bends and crossings.
+#: The costs of a step on the grid, of one off the net's trunk, of a bend and of a crossing.
 _STEP, _OFF, _BEND, _CROSS, _CLASH = 10, 1, 30, 50, 5_000
-#: Steps of the search that look for the cheapest way; later ones overestimate what is left by so
-#: much, which finds ways far sooner, with more bends.
-_PATIENCE, _HASTE = 1_000_000, 20
+#: After so many steps the search multiplies its estimate of the remaining cost: it then finds ways
+#: far sooner, with more bends.
+_SEARCH_STEPS, _HASTY_STEP = 1_000_000, 20
 #: Free rows and columns around the blocks.
 _MARGIN = 12
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -30,18 +30,18 @@ _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 @dataclass
 class _Field:
-    """The grid: what the blocks take, and which nets run through a point, and how."""
+    """The grid: the points that blocks take, and the nets through every point."""
 
     left: int
     top: int
     columns: int
     rows: int
     blocked: bytearray
-    #: By point the nets there, and for each a bit for every direction that it leaves by.
+    #: The nets at every point, each with a bit for every direction in which it goes on.
     used: dict[int, dict[int, int]] = field(default_factory=dict)
-    #: The points before the ports, each with the net that has to come through.
+    #: The points before the ports, each with the net that needs it.
     front: dict[int, int] = field(default_factory=dict)
-    patience: int = _PATIENCE
+    steps_left: int = _SEARCH_STEPS
 
     def number(self, point: Point) -> int:
         x, y = (point[0] - self.left) // GRID, (point[1] - self.top) // GRID
@@ -79,7 +79,7 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> tuple[dict[Ends, list
 
     def length(wire: Ends) -> int:
         (x, y), (to_x, to_y) = ends(wire)
-        # What leads straight on comes first, what leads back last.
+        # Straight wires come first and feedback last: it finds a way around the others.
         return abs(to_x - x) + 3 * abs(to_y - y) + (4000 if to_x < x else 0)
 
     order = sorted(nets, key=lambda key: min(map(length, nets[key])))
@@ -90,7 +90,7 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> tuple[dict[Ends, list
                 x, y = boxes[box].port(side, number)
                 before = x + GRID if x > boxes[box].left else x - GRID
                 grid.front[grid.number((before, y))] = net
-    # Once more, when every net knows where the others are; and again where two are in one place.
+    # A second round lets every net avoid all others; a third one separates nets that overlap.
     for again in range(3):
         for net, key in enumerate(order):
             if again:
@@ -106,7 +106,7 @@ def route(boxes: dict[str, Box], wires: Iterable[Ends]) -> tuple[dict[Ends, list
 def _net(
     grid: _Field, net: int, ends: dict[Ends, tuple[int, ...]], wires: list[Ends], careful: bool
 ) -> dict[Ends, list[int]]:
-    """Return the ways of a net's wires, of the trees about several trunks the cheapest."""
+    """Return the ways of a net's wires: the cheapest of the trees about several trunks."""
     starts, goals = (
         [point % grid.columns for point in side] for side in zip(*ends.values(), strict=True)
     )
@@ -136,7 +136,7 @@ def _net(
 
 
 def _is_clear(grid: _Field) -> bool:
-    """Whether nets that meet only cross: one runs level there, the other upright."""
+    """Whether nets that meet cross: one is horizontal there, the other vertical."""
     meeting = (sorted(nets.values()) for nets in grid.used.values() if len(nets) > 1)
     return all(bits == [0b0101, 0b1010] for bits in meeting)
 
@@ -172,9 +172,9 @@ def _block(grid: _Field, left: int, top: int, right: int, bottom: int) -> None:
 def _search(
     grid: _Field, net: int, tree: dict[int, list[int]], goal: int, trunk: int
 ) -> tuple[list[int], int]:
-    """Return the cheapest way from a net's start through its tree to a port, and what it adds.
+    """Return the cheapest way from a net's start through its tree to a port, and its added cost.
 
-    Up and down it goes a little cheaper in the trunk's column.
+    Vertical steps are a little cheaper in the trunk's column, so that branches share a trunk.
     """
     columns, blocked, used, front = grid.columns, grid.blocked, grid.used, grid.front
     goal_y, goal_x = divmod(goal, columns)
@@ -182,7 +182,7 @@ def _search(
     best: dict[int, int] = {}
     came: dict[int, int] = {}
     queue: list[tuple[int, int, int]] = []
-    pace = _STEP if grid.patience > 0 else _HASTE
+    pace = _STEP if grid.steps_left > 0 else _HASTY_STEP
 
     def ahead(point: int) -> int:
         y, x = divmod(point, columns)
@@ -197,13 +197,13 @@ def _search(
         for d in range(4):
             to = point + moves[d]
             if (not blocked[to] or (to == goal and not d & 1)) and not mine >> d & 1:
-                # A branch costs as much as the bend that it looks like.
+                # A branch costs as much as a bend, since it looks like one.
                 state = point * 4 + d
                 straight = mine >> (d ^ 2) & 1 and bin(mine).count("1") == 1
                 best[state] = 0 if not mine or straight else _CLASH if crossed else _BEND
                 heapq.heappush(queue, (best[state] + ahead(point), -best[state], state))
     while queue:
-        # Of ways that promise the same, the one that has come furthest.
+        # Of equal estimates the one with the higher cost, which is closer to the goal.
         _, cost, state = heapq.heappop(queue)
         cost = -cost
         if cost > best[state]:
@@ -217,7 +217,7 @@ def _search(
         there = used.get(to)
         foreign = [bits for other, bits in there.items() if other != net] if there else []
         if net in (there or {}) and to != goal:
-            continue  # into its own tree: there is a shorter way from there
+            continue  # a shorter way begins at that point of the net's own tree
         along = any(bits & (1 << (d ^ 2) | 1 << d) for bits in foreign)
         off = _OFF if d & 1 and to % columns != trunk else 0
         step = cost + _STEP + off + (_CLASH if along else _CROSS * len(foreign))
@@ -234,8 +234,8 @@ def _search(
             if to == goal:
                 break
     else:
-        raise AssertionError  # the margin leads around everything
-    grid.patience -= len(best)
+        raise AssertionError("no way, although the margin leads around all blocks")
+    grid.steps_left -= len(best)
     back = [point]
     while state in came:
         state = came[state]

@@ -1,4 +1,4 @@
-"""Blocks as they are drawn in block diagrams: σ, tanh, ×, Σ, z⁻¹, and gains by their names."""
+"""The symbols of block diagrams: σ, tanh, ×, Σ, z⁻¹, and gains by their names."""
 
 from __future__ import annotations
 
@@ -6,39 +6,24 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lstmsim.blocks import KINDS, BlockKind
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lstmsim.plotting.diagram.placing import Box
 
-#: Points of type on a pixel of the drawing, and sizes of type in points.
+#: Points per pixel of the drawing; font sizes in points.
 POINT = 0.42
 LABEL, SYMBOL = 7.0, 10.0
 INK, PAPER = "#222222", "#f3f4f6"
-#: Room for a symbol in a box, and in a triangle.
+#: Pixels for a symbol in a box, and in a triangle.
 _ROOM, _TIGHT = 66, 40
-_SYMBOLS = {
-    "SIGMOID": "σ",
-    "TANH": "tanh",
-    "HADAMARD": "×",
-    "PROD": "×",
-    "SUM": "Σ",
-    "UNITDELAY": "$z^{-1}$",
-    "INTEGRATOR": "$1/s$",
-    "DERIV": "$s$",
-    "MUX": "mux",
-    "DEMUX": "demux",
-    "INDEX": "[ ]",
-    "CLIP": "clip",
-    "ZOH": "ZOH",
-}
-_TRIANGLES = ("GAIN", "MATRIXGAIN")
-_NAMED = (*_TRIANGLES, "CONSTANT", "FROMWORKSPACE", "TOWORKSPACE")
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """What is written on a block, and below it."""
+    """The text on a block, and the label below it."""
 
     text: str
     size: float
@@ -52,7 +37,7 @@ class Symbol:
 
 
 def symbol(name: str, block: dict[str, Any], show_clock: bool) -> Symbol:
-    """Return what a block of a graph of wires looks like.
+    """Return the symbol of a block in a graph of wires.
 
     Parameters
     ----------
@@ -61,22 +46,21 @@ def symbol(name: str, block: dict[str, Any], show_clock: bool) -> Symbol:
     block : dict
         Its attributes in the graph.
     show_clock : bool
-        Whether a delay's label tells its period, as there are several.
+        Whether a delay's label has its period: the diagram has several clocks.
     """
-    kind, label = block["kind"], _shortened(name, 150)
+    kind = KINDS.get(block["kind"]) or BlockKind(block["kind"])
+    label = _shortened(name, 150)
     if show_clock and block["delay"] and block["Ts"] is not None:
         label += f" ({block['Ts']:g} s)"
-    if kind in _NAMED:
-        room = _TIGHT if kind in _TRIANGLES else _ROOM - 10
-        text = block["text"] if kind == "GAIN" and block["text"] else name.rpartition(".")[2]
+    written = kind.symbol or kind.name.lower()
+    if kind.labelled:
+        room = _TIGHT if kind.shape == "triangle" else _ROOM - 10
+        text = block["text"] if kind.text and block["text"] else name.rpartition(".")[2]
         size = min(SYMBOL, SYMBOL * room / max(_width(text, SYMBOL), 1))
         if size < 6:
-            text, size = (
-                {"CONSTANT": "const", "FROMWORKSPACE": "from", "TOWORKSPACE": "to"}.get(kind, "K"),
-                8.0,
-            )
+            text, size = written, 8.0
         return Symbol(text, size, "" if text == name else label)
-    text = _SYMBOLS.get(kind, kind.lower())
+    text = written
     math = text.startswith("$")
     size = SYMBOL + 2 if len(text) == 1 or math else SYMBOL
     if not math and _width(text, size) > _ROOM:
@@ -87,17 +71,17 @@ def symbol(name: str, block: dict[str, Any], show_clock: bool) -> Symbol:
 
 @functools.lru_cache(maxsize=4096)
 def _width(text: str, size: float) -> float:
-    """Return how many pixels a text takes."""
+    """Return the width of a text in pixels."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    # Only its size matters here: the default font, which figures use too.
+    # In the default font, which figures use.
     width, _, _ = TextToPath().get_text_width_height_descent(text, FontProperties(), False)
     return float(width * size / FontProperties().get_size_in_points() / POINT)
 
 
 def _shortened(text: str, room: float, size: float = LABEL) -> str:
-    """Return a text that fits, with dots in its middle if it has to."""
+    """Return a text that fits, shortened in the middle if it is too wide."""
     keep = len(text)
     shown = text
     while _width(shown, size) > room and keep > 4:
@@ -118,60 +102,34 @@ def draw_block(
     box : Box
         Where.
     kind, signs : str
-        The block's kind, and a sum's signs.
+        The block's kind, and the signs at its inputs, if it is a sum.
     look : Symbol
-        What is written.
+        The symbol and the label.
     colour : str or None
-        Of the loop that it delays.
+        The colour of a delay's loop; None for other blocks.
     zoom : float
         Factor of all sizes in points.
     """
     from matplotlib.colors import to_rgb
-    from matplotlib.patches import FancyBboxPatch, Polygon
 
-    left, top, right, bottom = box.rectangle
-    middle = (top + bottom) / 2
-    edge = INK if colour is None else colour
+    left, _, right, bottom = box.rectangle
     face: Any = PAPER
     if colour is not None:
         face = tuple(1 - 0.15 * (1 - part) for part in to_rgb(colour))
-    style: dict[str, Any] = {
-        "edgecolor": edge,
-        "facecolor": face,
-        "linewidth": (1.0 if colour is None else 1.8) * zoom,
-        "zorder": 5,
-        "gid": box.name,
-    }
-    x = (left + right) / 2
-    corners: list[tuple[float, float]]
-    back, front = (right, left) if box.flipped else (left, right)
-    if kind in _TRIANGLES:
-        corners = [
-            (back, top),
-            (front, box.port("out", 0)[1]),
-            (back, bottom),
-        ]
-        axes.add_patch(Polygon(corners, closed=True, joinstyle="round", **style))
-        x = back + 0.37 * (front - back)
-        middle = box.port("out", 0)[1]
-    elif kind in ("FROMWORKSPACE", "TOWORKSPACE"):
-        neck = front + (22 if box.flipped else -22)
-        corners = [
-            (back, top + 6),
-            (neck, top + 6),
-            (front, middle),
-            (neck, bottom - 6),
-        ]
-        axes.add_patch(Polygon([*corners, (back, bottom - 6)], joinstyle="round", **style))
-        x = (back + neck) / 2 + (front - back) * 0.06
-    else:
-        size = right - left, bottom - top
-        shape = FancyBboxPatch((left, top), *size, boxstyle="round,pad=0,rounding_size=7", **style)
-        axes.add_patch(shape)
+    row = KINDS.get(kind) or BlockKind(kind)
+    centre = _draw_outline(
+        axes,
+        box,
+        row.shape,
+        edgecolor=INK if colour is None else colour,
+        facecolor=face,
+        linewidth=(1.0 if colour is None else 1.8) * zoom,
+        zorder=5,
+        gid=box.name,
+    )
     words: dict[str, Any] = {"ha": "center", "color": INK, "zorder": 6}
     axes.text(
-        x,
-        middle,
+        *centre,
         look.text,
         va="center_baseline" if not look.math else "center",
         fontsize=look.size * zoom,
@@ -189,16 +147,39 @@ def draw_block(
             gid=f"label {box.name}",
             **words,
         )
-    if kind == "SUM":
-        for number, sign in enumerate(signs[: box.nin]):
-            y = box.port("in", number)[1]
-            inward = back + (-11 if box.flipped else 11)
-            axes.text(
-                inward,
-                y,
-                sign.replace("-", "−"),
-                va="center_baseline",
-                fontsize=8 * zoom,
-                parse_math=False,
-                **words,
-            )
+    for number, sign in enumerate(signs[: box.nin] if row.text == "signs" else ""):
+        axes.text(
+            right - 11 if box.flipped else left + 11,
+            box.port("in", number)[1],
+            sign.replace("-", "−"),
+            va="center_baseline",
+            fontsize=8 * zoom,
+            parse_math=False,
+            **words,
+        )
+
+
+def _draw_outline(axes: Axes, box: Box, shape: str, **style: Any) -> tuple[float, float]:
+    """Draw a gain's triangle, a source's or sink's arrow, or a box; return the text's centre."""
+    from matplotlib.patches import FancyBboxPatch, Polygon
+
+    left, top, right, bottom = box.rectangle
+    back, front = (right, left) if box.flipped else (left, right)
+    middle = (top + bottom) / 2
+    corners: list[tuple[float, float]]
+    if shape == "triangle":
+        tip = box.port("out", 0)[1]
+        corners = [(back, top), (front, tip), (back, bottom)]
+        axes.add_patch(Polygon(corners, closed=True, joinstyle="round", **style))
+        return back + 0.37 * (front - back), tip
+    if shape == "arrow":
+        neck = front + (22 if box.flipped else -22)
+        above, below = top + 6, bottom - 6
+        corners = [(back, above), (neck, above), (front, middle), (neck, below), (back, below)]
+        axes.add_patch(Polygon(corners, joinstyle="round", **style))
+        return (back + neck) / 2 + (front - back) * 0.06, middle
+    rounded = "round,pad=0,rounding_size=7"
+    axes.add_patch(
+        FancyBboxPatch((left, top), right - left, bottom - top, boxstyle=rounded, **style)
+    )
+    return (left + right) / 2, middle

@@ -1,4 +1,4 @@
-"""Wires as they are drawn: strands in the colours of loops, branches, arrow heads, numbers."""
+"""Drawing of wires: strands in the colours of loops, branches, arrow heads, numbers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lstmsim.plotting.style import COLOURS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Groups with a colour of their own.
-COLOURED = 12
+#: Groups with a colour of their own, and loops that have a badge with their number.
+COLOURED, _MAX_BADGES = 12, 60
 OTHERS = "#8c8c8c"
 
 
 class Palette:
-    """The colours of groups and of their loops, and which loops a wire carries.
+    """The colours of groups and of their loops, and the loops of every wire.
 
     Parameters
     ----------
     groups : sequence of LoopGroup
-        What is shown.
+        The groups to draw, inner ones before those around them.
     """
 
     def __init__(self, groups: Sequence[LoopGroup]) -> None:
@@ -36,37 +36,36 @@ class Palette:
         self.shade: dict[int, str] = {}
         self.group_of: dict[int, int] = {}
         self.carried: dict[Ends, set[int]] = {}
-        for place_, group in enumerate(groups):
-            base = _tinted(COLOURS[place_ % 6], (0.0, -0.4)[place_ // 6 % 2])
-            self.colour[place_] = base if place_ < COLOURED else OTHERS
-            n = len(group.loops)
+        for number, group in enumerate(groups):
+            base = _tinted(COLOURS[number % 6], (0.0, -0.4)[number // 6 % 2])
+            self.colour[number] = base if number < COLOURED else OTHERS
             for k, loop in enumerate(group.loops):
-                self.shade[loop.number] = _tinted(self.colour[place_], _tint(k, n))
-                self.group_of[loop.number] = place_
+                tint = _tint(k, len(group.loops))
+                self.shade[loop.number] = _tinted(self.colour[number], tint)
+                self.group_of[loop.number] = number
                 for w in loop.wires:
                     self.carried.setdefault((w.start, w.out, w.end, w.into), set()).add(loop.number)
 
-    def strands(self, carried: Iterable[int]) -> list[str]:
-        """Return the colours of a wire that carries some loops, the lowest one first."""
+    def strands(self, loops: Iterable[int]) -> list[str]:
+        """Return the colours of a wire in some loops, the lowest strand first; ink without any."""
         by_group: dict[int, list[int]] = {}
-        for number in sorted(carried):
-            by_group.setdefault(self.group_of[number], []).append(number)
+        for loop in sorted(loops):
+            by_group.setdefault(self.group_of[loop], []).append(loop)
         colours = [
-            self.shade[numbers[0]] if len(numbers) == 1 else self.colour[group]
-            for group, numbers in by_group.items()
+            self.shade[members[0]] if len(members) == 1 else self.colour[group]
+            for group, members in by_group.items()
         ]
-        # The inner ones, which come first, lie on those around them.
-        return list(dict.fromkeys(colours))[:4][::-1]
+        # Inner groups come first and are drawn on top of those around them.
+        return list(dict.fromkeys(colours))[:4][::-1] or [INK]
 
     def of_delay(self, name: str) -> str | None:
         """Return the colour of the first group through a delay."""
-        places = (k for k, group in enumerate(self.groups) if name in group.delays)
-        first = next(places, None)
-        return None if first is None else self.colour[first]
+        numbers = (number for number, group in enumerate(self.groups) if name in group.delays)
+        return next((self.colour[number] for number in numbers), None)
 
 
 def _tint(k: int, n: int) -> float:
-    """Return a shade's tint: lighter ones, then darker ones, none like what they share."""
+    """Return the tint of shade k of n: lighter ones, then darker ones, never the group's colour."""
     if n == 1:
         return 0.0
     light = -(-n // 2)
@@ -85,33 +84,44 @@ def _tinted(colour: str, tint: float) -> str:
 
 
 Segment = tuple[Point, Point]
+#: The segments of a net between neighbours on the grid, and the loops that each is part of.
+Net = dict[Segment, frozenset[int]]
+Run = tuple[Point, Point, frozenset[int]]
 
 
-def _units(way: list[Point]) -> list[Segment]:
+def _segments(way: list[Point]) -> list[Segment]:
     """Return a way's segments between neighbours on the grid, each from its lesser end."""
-    units = []
+    segments = []
     for (x, y), (to_x, to_y) in itertools.pairwise(way):
         dx, dy = (GRID * ((to > at) - (to < at)) for at, to in ((x, to_x), (y, to_y)))
         while (x, y) != (to_x, to_y):
             after = (x + dx, y + dy)
-            units.append((min((x, y), after), max((x, y), after)))
+            segments.append((min((x, y), after), max((x, y), after)))
             x, y = after
-    return units
+    return segments
 
 
-def _runs(units: dict[Segment, frozenset[int]]) -> list[tuple[Point, Point, frozenset[int]]]:
-    """Return unit segments joined where they run on straight and carry the same loops."""
-    runs: list[tuple[Point, Point, frozenset[int]]] = []
+def _nets(ways: dict[Ends, list[Point]], palette: Palette) -> dict[tuple[str, int], Net]:
+    """Return the net of every output: its wires share segments before they branch."""
+    nets: dict[tuple[str, int], Net] = {}
+    for wire, way in ways.items():
+        net, loops = nets.setdefault(wire[:2], {}), palette.carried.get(wire, ())
+        for segment in _segments(way):
+            net[segment] = net.get(segment, frozenset()).union(loops)
+    return nets
+
+
+def _runs(net: Net) -> list[Run]:
+    """Return a net's segments joined where they are in line and part of the same loops."""
+    runs: list[Run] = []
     for axis in (0, 1):
-        along = [s for s in units if s[0][1 - axis] == s[1][1 - axis]]
-        for start, end in sorted(along, key=lambda s: (s[0][1 - axis], s[0][axis])):
-            carried = units[start, end]
-            before = runs[-1] if runs else (end, end, carried)
-            level = before[0][1 - axis] == end[1 - axis]
-            if before[1] == start and before[2] == carried and level:
-                runs[-1] = (before[0], end, carried)
+        parallel = [s for s in net if s[0][1 - axis] == s[1][1 - axis]]
+        for start, end in sorted(parallel, key=lambda s: (s[0][1 - axis], s[0][axis])):
+            loops = net[start, end]
+            if runs and runs[-1][1:] == (start, loops) and runs[-1][0][1 - axis] == end[1 - axis]:
+                runs[-1] = (runs[-1][0], end, loops)
             else:
-                runs.append((start, end, carried))
+                runs.append((start, end, loops))
     return runs
 
 
@@ -131,69 +141,73 @@ def draw_wires(
     zoom : float
         Factor of all sizes in points.
     """
-    nets: dict[tuple[str, int], dict[Segment, set[int]]] = {}
-    for wire, way in ways.items():
-        units = nets.setdefault(wire[:2], {})
-        for segment in _units(way):
-            units.setdefault(segment, set()).update(palette.carried.get(wire, ()))
-    # Which way the blocks lie from the points where wires end.
+    nets = _nets(ways, palette)
+    runs = {key: _runs(net) for key, net in nets.items()}
+    # The side of the block, from the point where a wire ends: 1 is to the right of it.
     starts, ends = {}, {}
     for wire, way in ways.items():
         starts[way[0]] = 1 if boxes[wire[0]].flipped else -1
         ends[way[-1]] = -1 if boxes[wire[2]].flipped else 1
-    # Coloured nets lie on the others, and part them where they cross.
+    # Nets in loops are drawn last, so that they interrupt the others where they cross.
     order = sorted(nets, key=lambda key: any(nets[key].values()))
     for level, key in enumerate(order):
-        _draw_net(axes, nets[key], (starts, ends), palette, zoom, 1 + level / len(order))
+        for run in runs[key]:
+            _draw_run(axes, run, (starts, ends), palette, zoom, 1 + level / len(order))
+        _draw_branches(axes, nets[key], palette)
     for wire, way in ways.items():
-        strands = palette.strands(palette.carried.get(wire, ())) or [INK]
+        strands = palette.strands(palette.carried.get(wire, ()))
         _arrow_head(axes, way[-1], ends[way[-1]], strands)
-    _badges(axes, nets, palette, zoom)
+    if len(palette.shade) <= _MAX_BADGES:
+        _badges(axes, nets, runs, palette, zoom)
 
 
-def _draw_net(
+def _draw_run(
     axes: Axes,
-    units: dict[Segment, set[int]],
+    run: Run,
     ports: tuple[dict[Point, int], dict[Point, int]],
     palette: Palette,
     zoom: float,
     z: float,
 ) -> None:
-    """Draw the wires from one output, with a dot at every branch."""
+    """Draw one run with a strand for each colour, the widest lowest, on a white margin."""
     from matplotlib.lines import Line2D
+
+    start, end, loops = run
+    starts, ends = ports
+    strands = palette.strands(loops)
+    thin = 2.0 if loops else 1.0
+    widths = [(thin + 2.6 * k) * zoom for k in reversed(range(len(strands)))]
+    xs, ys = (start[0], end[0]), (start[1], end[1])
+    # add_line, because axes.plot would update the data limits for each line.
+    gap = widths[0] + 2.6 * zoom
+    axes.add_line(Line2D(xs, ys, color="white", linewidth=gap, zorder=z, solid_capstyle="butt"))
+    for k, (colour, width) in enumerate(zip(strands, widths, strict=True)):
+        # From below the first box, and no further than the arrow head at the other end.
+        cap = width / (2 * POINT * zoom)
+        reach = [starts.get(p, 0) * 12 - ends.get(p, 0) * cap for p in (start, end)]
+        x = [at + by for at, by in zip(xs, reach, strict=True)]
+        over = z + (1 + k - len(widths)) * 1e-4 + 5e-4
+        style: dict[str, Any] = {"linewidth": width, "solid_capstyle": "projecting"}
+        axes.add_line(Line2D(x, ys, color=colour, zorder=over, **style))
+
+
+def _draw_branches(axes: Axes, net: Net, palette: Palette) -> None:
+    """Draw a dot at every branch."""
     from matplotlib.patches import Circle
 
-    pieces = {segment: frozenset(on_it) for segment, on_it in units.items()}
-    starts, ends = ports
-    for start, end, carried in _runs(pieces):
-        strands = palette.strands(carried) or [INK]
-        widths = _widths(strands, zoom)
-        gap = widths[0][1] + 2.6 * zoom
-        xs, ys = (start[0], end[0]), (start[1], end[1])
-        # Not by axes.plot, which looks at all limits again for each line.
-        axes.add_line(Line2D(xs, ys, color="white", linewidth=gap, zorder=z, solid_capstyle="butt"))
-        for k, (colour, width) in enumerate(widths):
-            # On to below the box where it begins; at its end not beyond the arrow head.
-            cap = width / (2 * POINT * zoom)
-            reach = [starts.get(p, 0) * 12 - ends.get(p, 0) * cap for p in (start, end)]
-            x = [at + by for at, by in zip(xs, reach, strict=True)]
-            over = z + (1 + k - len(widths)) * 1e-4 + 5e-4
-            style: dict[str, Any] = {"linewidth": width, "solid_capstyle": "projecting"}
-            axes.add_line(Line2D(x, ys, color=colour, zorder=over, **style))
-    legs: dict[Point, list[Segment]] = {}
-    for segment in pieces:
+    meeting: dict[Point, list[frozenset[int]]] = {}
+    for segment, loops in net.items():
         for point in segment:
-            legs.setdefault(point, []).append(segment)
-    for point, meeting in legs.items():
-        if len(meeting) > 2:
-            carried = frozenset[int]().union(*(pieces[s] for s in meeting))
-            colour = (palette.strands(carried) or [INK])[0]
-            radius = 6.5 if carried else 4.5
+            meeting.setdefault(point, []).append(loops)
+    for point, legs in meeting.items():
+        if len(legs) > 2:
+            loops = frozenset[int]().union(*legs)
+            colour, radius = palette.strands(loops)[0], 6.5 if loops else 4.5
             axes.add_patch(Circle(point, radius, color=colour, zorder=3, linewidth=0))
 
 
 def _arrow_head(axes: Axes, point: Point, into: int, strands: list[str]) -> None:
-    """Draw the head of an arrow before a box; of several loops one in the other."""
+    """Draw the head of an arrow before a box, with one head in another for several strands."""
     from matplotlib.patches import Polygon
 
     tip = point[0] + 10 * into
@@ -205,53 +219,40 @@ def _arrow_head(axes: Axes, point: Point, into: int, strands: list[str]) -> None
         axes.add_patch(Polygon(corners, closed=True, color=colour, zorder=4 + k / 8, linewidth=0))
 
 
-def _widths(strands: list[str], zoom: float) -> list[tuple[str, float]]:
-    """Return the widths of strands that lie on one another, the widest and lowest first."""
-    thin = 1.0 if strands == [INK] else 2.0
-    above = range(len(strands) - 1, -1, -1)
-    return [(colour, (thin + 2.6 * k) * zoom) for colour, k in zip(strands, above, strict=True)]
-
-
 def _badges(
     axes: Axes,
-    nets: dict[tuple[str, int], dict[Segment, set[int]]],
+    nets: dict[tuple[str, int], Net],
+    runs: dict[tuple[str, int], list[Run]],
     palette: Palette,
     zoom: float,
 ) -> None:
-    """Write every loop's number on a piece of wire that is its own, away from all others."""
+    """Write every loop's number on a run that shows its own shade, away from all other nets."""
     from matplotlib.patches import Circle
 
-    if len(palette.shade) > 60:
-        return
-    busy = Counter(p for units in nets.values() for p in {p for segment in units for p in segment})
-    lonely: dict[int, list[tuple[int, Segment]]] = {}
-    for units in nets.values():
-        merged = {segment: frozenset(on_it) for segment, on_it in units.items()}
-        for start, end, carried in _runs(merged):
-            length = abs(end[0] - start[0]) + abs(end[1] - start[1])
-            for number in carried:
-                mates = [n for n in carried if palette.group_of[n] == palette.group_of[number]]
-                if len(mates) == 1 and length >= 3 * GRID:
-                    rank = length + 100_000 * (len(carried) == 1)
-                    lonely.setdefault(number, []).append((rank, (start, end)))
-    for number, runs in lonely.items():
-        _, (start, end) = max(runs)
-        free = [(a, b) for a, b in _units([start, end])[1:-1] if busy[a] == busy[b] == 1]
+    busy = Counter(p for net in nets.values() for p in {p for segment in net for p in segment})
+    shown: dict[int, list[tuple[bool, int, Segment]]] = {}
+    for start, end, loops in itertools.chain(*runs.values()):
+        length = abs(end[0] - start[0]) + abs(end[1] - start[1])
+        members = Counter(palette.group_of[loop] for loop in loops)
+        for loop in loops if length >= 3 * GRID else ():
+            if members[palette.group_of[loop]] == 1:
+                shown.setdefault(loop, []).append((len(loops) == 1, length, (start, end)))
+    for loop, candidates in shown.items():
+        *_, run = max(candidates)
+        free = [(a, b) for a, b in _segments([*run])[1:-1] if busy[a] == busy[b] == 1]
         if not free:
             continue
         a, b = free[len(free) // 2]
         middle = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
-        colour = palette.shade[number]
-        axes.add_patch(
-            Circle(middle, 9.5, facecolor="white", edgecolor=colour, lw=1.2 * zoom, zorder=7)
-        )
+        line = {"edgecolor": palette.shade[loop], "lw": 1.2 * zoom}
+        axes.add_patch(Circle(middle, 9.5, facecolor="white", zorder=7, **line))
         axes.text(
             *middle,
-            str(number),
+            str(loop),
             ha="center",
             va="center_baseline",
             color=INK,
-            fontsize=(6.0 if number < 10 else 4.8) * zoom,
+            fontsize=(6.0 if loop < 10 else 4.8) * zoom,
             zorder=8,
-            gid=f"loop {number}",
+            gid=f"loop {loop}",
         )

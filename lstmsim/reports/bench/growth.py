@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lstmsim.reports.bench.agreement import check_agreement
+from lstmsim.plotting import COLOURS, STYLE
 from lstmsim.reports.bench.peers import OWN
-from lstmsim.reports.bench.problem import expected, make_problem
+from lstmsim.reports.bench.problem import check_agreement, expected, make_problem
 from lstmsim.reports.bench.timing import Timing, take_turns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INPUTS = 8
 #: At so many units the length grows, and at this length the units.
@@ -47,6 +52,13 @@ class Fit:
     def __call__(self, size: float) -> float:
         """Return the law's seconds."""
         return float(self.factor * size**self.exponent)
+
+    def text(self, over: str) -> str:
+        """Return the law of a size, its range, and how near times are to it."""
+        return (
+            f"{over}^{self.exponent:.2f} for {over} from {self.low:,} to {self.high:,} "
+            f"(within {100 * self.worst:.0f} %)"
+        )
 
 
 @dataclass(frozen=True)
@@ -129,3 +141,55 @@ def _series(over: str, fixed: int, sizes: Sequence[int], seconds: float) -> Seri
     if over == "N" and 2 < len(large) < len(kept):
         fits.append(fit([kept[k] for k in large], [medians[k] for k in large]))
     return Series(over, fixed, tuple(kept), tuple(timings[str(s)] for s in kept), tuple(fits))
+
+
+def plot_growth(growth: tuple[Series, ...]) -> Figure:
+    """Plot what a forward run takes over its length, and what a sample takes over the units.
+
+    Parameters
+    ----------
+    growth : tuple of Series
+        Of a report.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each: medians with their quartiles, and the fitted laws.
+    """
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(growth), figsize=(3.9 * len(growth), 3.3), layout="constrained", squeeze=False
+        )
+        for axis, series in zip(axes[0], growth, strict=True):
+            _panel(axis, series)
+    return figure
+
+
+def _panel(axis: Axes, series: Series) -> None:
+    over_T = series.over == "T"
+    scale = 1e6 if over_T else 1e6 / series.fixed
+    low, median, high = scale * np.array([(t.low, t.median, t.high) for t in series.timings]).T
+    spread = [median - low, high - median]
+    axis.errorbar(
+        series.sizes, median, spread, fmt="o", markersize=4, color=COLOURS[0], label="median"
+    )
+    for colour, law in zip(COLOURS[1:], series.fits, strict=False):
+        ends = (law.low, law.high)
+        label = f"{series.over}^{law.exponent:.2f}"
+        axis.plot(ends, [scale * law(end) for end in ends], "--", color=colour, label=label)
+    axis.set_xscale("log", base=10 if over_T else 2)
+    axis.set_yscale("log")
+    if not over_T:
+        axis.set_xticks(series.sizes, [str(n) for n in series.sizes])
+    each, size = ("run", "samples T") if over_T else ("sample", "units N")
+    axis.set(
+        title=f"a run of T samples, N = {series.fixed}"
+        if over_T
+        else f"a sample, T = {series.fixed:,}",
+        xlabel=size,
+        ylabel=f"time of a {each} in µs",
+    )
+    for text in axis.legend(loc="upper left").get_texts():
+        text.set_parse_math(False)

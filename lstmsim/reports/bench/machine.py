@@ -1,4 +1,4 @@
-"""What was measured on."""
+"""The machine that was measured on, and what is installed there."""
 
 from __future__ import annotations
 
@@ -11,41 +11,33 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstmsim._version import __version__
-
 #: The packages whose versions matter, where they are installed.
-PACKAGES = ("numpy", "numba", "bdsim", "onnxruntime", "torch", "jax", "jaxlib")
+PACKAGES = ("lstmsim", "numpy", "numba", "bdsim", "onnxruntime", "torch", "jax", "jaxlib")
 #: From the widest; llvm's name of the feature, and what people call it.
 _INSTRUCTIONS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "neon": "NEON"}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine, and what is installed there.
+    """A machine.
 
     Parameters
     ----------
-    cpu, instructions, system, python : str
-        Model of the processor, its widest vectors, operating system, version of Python.
+    cpu, instructions, system, python, date : str
+        Model of the processor, its widest vectors, operating system, version of Python, today.
     cores : int
         Logical cores.
     packages : dict of str
         Versions by package.
-    load : tuple of float
-        The mean number of processes that were running or waiting, in the minute before the
-        measurement and in the last minute of it; empty where the system does not say.
-    date : str
-        When it began.
     """
 
     cpu: str
     instructions: str
     system: str
     python: str
+    date: str
     cores: int
     packages: dict[str, str]
-    load: tuple[float, ...]
-    date: str
 
     def __str__(self) -> str:
         cores = f"{self.cores} core{'' if self.cores == 1 else 's'}"
@@ -57,54 +49,30 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Return a description of this machine and its load now."""
+    """Return a description of this machine."""
+    from llvmlite import binding
+
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    features = binding.get_host_cpu_features()
+    widest = [name for feature, name in _INSTRUCTIONS.items() if features.get(feature)]
     return Machine(
-        cpu=_cpu(),
-        instructions=_instructions(),
+        cpu=_cpu() or platform.processor() or "unknown processor",
+        instructions=widest[0] if widest else "no vectors",
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        cores=os.cpu_count() or 1,
-        packages=dict(_versions()),
-        load=load(),
         date=datetime.date.today().isoformat(),
+        cores=os.cpu_count() or 1,
+        packages={name: found[name] for name in PACKAGES if name in found},
     )
 
 
-def load() -> tuple[float, ...]:
-    """Return the last minute's load, or nothing where the system does not say."""
-    try:
-        return (round(os.getloadavg()[0], 2),)
-    except (OSError, AttributeError):  # Windows has none
-        return ()
-
-
-def _versions() -> list[tuple[str, str]]:
-    found = [("lstmsim", __version__)]
-    for name in PACKAGES:
-        try:
-            found.append((name, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def _cpu() -> str:
-    name = ""
+    """Return the processor's model; `platform.processor` has it on Windows alone."""
     try:
         if sys.platform == "darwin":
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            name = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-        else:
-            lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            models = [line.split(":", 1)[1] for line in lines if line.startswith("model name")]
-            name = models[0].strip() if models else ""
+            return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next((ln.split(":", 1)[1].strip() for ln in lines if "model name" in ln), "")
     except OSError:
-        pass
-    return name or platform.processor() or "unknown processor"
-
-
-def _instructions() -> str:
-    from llvmlite import binding
-
-    features = binding.get_host_cpu_features()
-    return next((name for key, name in _INSTRUCTIONS.items() if features.get(key)), "no vectors")
+        return ""

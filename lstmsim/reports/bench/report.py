@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from lstmsim.reports.bench.growth import Fit, Series
+from lstmsim.base import Report, Row, TableData, numbers, words
+from lstmsim.reports.bench.growth import Series
 from lstmsim.reports.bench.machine import Machine
-from lstmsim.reports.bench.peers import TITLES
+from lstmsim.reports.bench.peers import OWN, TITLES
 from lstmsim.reports.bench.settings import Settings
-from lstmsim.reports.bench.speed import Row
-from lstmsim.reports.bench.tables import Grid, first_grid, growth_grid, speed_grid, ways_grid
 from lstmsim.reports.bench.timing import TURN, Timing
-from lstmsim.reports.bench.ways import Way
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: What candidates compute, and what people call it.
+WORKS = {"forward": "forward", "gradient": "loss + gradient"}
 #: Shares of a core that tell that a library used more than it may, or that others were busy.
 _MORE, _LESS = 0.2, 0.8
+_NONE = "–"
 
 
 @dataclass(frozen=True)
-class BenchReport:
+class Line:
+    """One layer's forward run, or loss and gradient, by all candidates.
+
+    Parameters
+    ----------
+    work : str
+        "forward" or "gradient".
+    N, Ni, T : int
+        Units, inputs, samples.
+    timings : dict of Timing
+        By the candidates' names.
+    first_use : dict of float
+        Seconds from the weights to the first result, with imports done: of peers in the measuring
+        process, of the own engine in new ones, with an empty cache of kernels ("lstmsim") and with
+        a full one ("lstmsim_kept").
+    differences : dict of float
+        How far each is from double precision, relative to the largest number.
+    """
+
+    work: str
+    N: int
+    Ni: int
+    T: int
+    timings: dict[str, Timing]
+    first_use: dict[str, float]
+    differences: dict[str, float]
+
+    @property
+    def fastest_peer(self) -> str | None:
+        """The name of the fastest of the others, if there is one."""
+        others = [name for name in self.timings if name != OWN.name]
+        return min(others, key=lambda name: self.timings[name].median, default=None)
+
+    @property
+    def ratio(self) -> float | None:
+        """The own median over that of the fastest of the others: below 1 is faster."""
+        peer = self.fastest_peer
+        return None if peer is None else self.timings[OWN.name].median / self.timings[peer].median
+
+
+@dataclass(frozen=True)
+class BenchReport(Report):
     """A benchmark's figures; ``str(report)`` is what a person reads.
 
     Parameters
@@ -34,10 +75,8 @@ class BenchReport:
         What it was measured on.
     missing : dict of str
         Why peers were left out, by name.
-    rows : tuple of Row
+    lines : tuple of Line
         Forward, and loss and gradient, beside the peers.
-    ways : tuple of Way
-        This package's own ways to run.
     growth : tuple of Series
         Over T and over N; empty if it was not asked for.
     """
@@ -45,18 +84,17 @@ class BenchReport:
     settings: Settings
     machine: Machine
     missing: dict[str, str]
-    rows: tuple[Row, ...]
-    ways: tuple[Way, ...]
+    lines: tuple[Line, ...]
     growth: tuple[Series, ...]
+    width = 120
 
     @property
-    def grids(self) -> list[Grid]:
-        """The tables."""
-        growth = [growth_grid(self.growth)] if self.growth else []
-        return [speed_grid(self.rows), first_grid(self.rows), ways_grid(self.ways), *growth]
+    def title(self) -> str:
+        """What it is about."""
+        return "Speed"
 
     @property
-    def head(self) -> str:
+    def introduction(self) -> str:
         """What was measured, and on what."""
         threads = self.settings.threads
         allowed = "one thread" if threads == 1 else f"up to {threads} threads"
@@ -69,91 +107,113 @@ class BenchReport:
         )
 
     @property
+    def tables(self) -> tuple[TableData, ...]:
+        """Speed, first use, and growth if it was measured."""
+        names = [name for name in TITLES if any(name in line.timings for line in self.lines)]
+        tables = (_speed(self.lines, names), _first_use(self.lines, names))
+        return (*tables, _growth(self.growth)) if self.growth else tables
+
+    @property
     def notes(self) -> list[str]:
         """What is missing, and what disturbed the measurement."""
         notes = [f"{TITLES[name]} is left out: {why}." for name, why in self.missing.items()]
         if self.missing:
             notes.append('pip install "lstmsim[bench]" installs what this is compared with.')
-        return notes + _disturbances(self)
+        return notes + _disturbances(self.lines, self.settings.threads)
 
-    def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=120, color_system=None)
-        self.print_to(console)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    @property
+    def summary(self) -> str:
+        """The notes."""
+        return "\n".join(self.notes)
 
-    def print_to(self, console: Console) -> None:
-        """Print everything."""
-
-        def say(text: str) -> None:
-            console.print(text, markup=False, highlight=False)
-
-        say(self.head)
-        for grid in self.grids:
-            say(f"\n{grid.title}: {grid.note}")
-            console.print(grid.table)
-        if self.notes:
-            say("\n" + "\n".join(self.notes))
-
-    def to_markdown(self) -> str:
-        """Return the report as Markdown."""
-        parts = [self.head, *(grid.markdown for grid in self.grids), *self.notes]
-        return "\n\n".join(parts) + "\n"
-
-    def to_json(self) -> str:
-        """Return the report as JSON; times in seconds."""
+    @property
+    def content(self) -> dict[str, Any]:
+        """All figures; times in seconds."""
         content = asdict(self)
-        for own, row in zip(content["rows"], self.rows, strict=True):
-            own |= {"fastest_peer": row.fastest_peer, "ratio": row.ratio}
-        for own, way in zip(content["ways"], self.ways, strict=True):
-            own["per_sample"] = way.per_sample
-        return json.dumps(content | {"notes": self.notes}, indent=2)
-
-    @classmethod
-    def of(cls, content: dict[str, Any]) -> BenchReport:
-        """Return the report that `to_json` wrote."""
-        machine = content["machine"]
-        return cls(
-            settings=Settings.of(content["settings"]),
-            machine=Machine(**{**machine, "load": tuple(machine["load"])}),
-            missing=content["missing"],
-            rows=tuple(_row(row) for row in content["rows"]),
-            ways=tuple(_way(way) for way in content["ways"]),
-            growth=tuple(_series(series) for series in content["growth"]),
-        )
+        lines = [
+            asdict(line) | {"fastest_peer": line.fastest_peer, "ratio": line.ratio}
+            for line in self.lines
+        ]
+        del content["lines"]
+        return content | {"rows": lines, "notes": self.notes}
 
 
-def _row(content: dict[str, Any]) -> Row:
-    own = {k: v for k, v in content.items() if k not in ("fastest_peer", "ratio")}
-    timings = {name: Timing(**timing) for name, timing in own["timings"].items()}
-    return Row(**{**own, "timings": timings})
+def microseconds(seconds: float | None) -> str:
+    """Return a time in µs with three digits or more.
+
+    Examples
+    --------
+    >>> [microseconds(t) for t in (67e-9, 1.234e-6, 23.44e-6, 0.0123456, None)]
+    ['0.067', '1.23', '23.4', '12,346', '–']
+    """
+    if seconds is None:
+        return _NONE
+    value = 1e6 * seconds
+    digits = next((k for k, end in ((3, 0.9995), (2, 9.995), (1, 99.95)) if value < end), 0)
+    return f"{value:,.{digits}f}"
 
 
-def _way(content: dict[str, Any]) -> Way:
-    own = {k: v for k, v in content.items() if k != "per_sample"}
-    return Way(**{**own, "timing": Timing(**own["timing"])})
-
-
-def _series(content: dict[str, Any]) -> Series:
-    return Series(
-        content["over"],
-        content["fixed"],
-        tuple(content["sizes"]),
-        tuple(Timing(**timing) for timing in content["timings"]),
-        tuple(Fit(**law) for law in content["fits"]),
+def _speed(lines: Iterable[Line], names: list[str]) -> TableData:
+    rows = []
+    for line in lines:
+        times = [t.median if (t := line.timings.get(name)) else None for name in names]
+        ratio = _NONE if line.ratio is None else f"{line.ratio:.2f}"
+        sizes = (WORKS[line.work], str(line.N), str(line.Ni), f"{line.T:,}")
+        rows.append(Row((*sizes, *map(microseconds, times), ratio)))
+    titles = (TITLES[name] for name in names)
+    return TableData(
+        (*words("work"), *numbers("N", "Ni", "T", *titles, "ratio")),
+        tuple(rows),
+        "Speed",
+        "µs, medians; the ratio is lstmsim's over the fastest of the others: below 1 is faster.",
     )
 
 
-def _disturbances(report: BenchReport) -> list[str]:
+def _first_use(lines: Iterable[Line], names: list[str]) -> TableData:
+    peers = [name for name in names if name != OWN.name]
+    rows = []
+    for line in lines:
+        seconds = [line.first_use.get(k) for k in (OWN.name, f"{OWN.name}_kept", *peers)]
+        shown = (_NONE if s is None else f"{s:.3f}" for s in seconds)
+        rows.append(Row((WORKS[line.work], str(line.N), *shown)))
+    titles = (TITLES[name] for name in peers)
+    return TableData(
+        (*words("work"), *numbers("N", "lstmsim, new", "kept", *titles)),
+        tuple(rows),
+        "First use",
+        "s from the weights to the first result, compilation included, imports not; lstmsim's in a "
+        "new process with an empty cache of kernels, and in another one with them kept on disk, "
+        "the gradient after forward.",
+    )
+
+
+def _growth(growth: Iterable[Series]) -> TableData:
+    rows, laws = [], []
+    for series in growth:
+        for size, timing in zip(series.sizes, series.timings, strict=True):
+            n, samples = (series.fixed, size) if series.over == "T" else (size, series.fixed)
+            times = (timing.median, timing.median / samples)
+            shown = (f"with {series.over}", str(n), f"{samples:,}", *map(microseconds, times))
+            rows.append(Row(shown))
+        what = "a run" if series.over == "T" else "a sample"
+        laws += [f"{what} ~ {law.text(series.over)}" for law in series.fits]
+    return TableData(
+        (*words("growth"), *numbers("N", "T", "a run", "a sample")),
+        tuple(rows),
+        "Growth",
+        f"forward, µs; by least squares of the logarithms {'; '.join(laws)}.",
+    )
+
+
+def _disturbances(lines: Iterable[Line], threads: int) -> list[str]:
     """Return what a reader has to know of threads and of other processes."""
-    threads, notes = report.settings.threads, []
-    shares = [(row, name, t.cores) for row in report.rows for name, t in row.timings.items()]
-    for row, name, cores in shares:
-        if cores > threads + _MORE:
-            notes.append(
-                f"{TITLES[name]} used {cores:.1f} cores for {row.work} at N = {row.N}, "
-                f"though {threads} had been allowed."
-            )
+    shares = [(line, name, t.cores) for line in lines for name, t in line.timings.items()]
+    notes = [
+        f"{TITLES[name]} used {cores:.1f} cores for {line.work} at N = {line.N}, "
+        f"though {threads} had been allowed."
+        for line, name, cores in shares
+        if cores > threads + _MORE
+    ]
     waiting = [cores for _, _, cores in shares if cores < _LESS]
     if waiting:
         notes.append(

@@ -55,25 +55,19 @@ class Settings:
     def __post_init__(self) -> None:
         _check(self)
 
-    @classmethod
-    def of(cls, content: dict[str, Any]) -> Settings:
-        """Return settings from what JSON makes of them."""
-        lists = {name: tuple(content[name]) for name in ("units", "peers")}
-        return cls(**{**content, **lists})
-
 
 def _check(settings: Settings) -> None:
     bad = [n for n in settings.units if not 1 <= n <= MOST_UNITS]
     if bad or not settings.units:
         raise InvalidValueError(
-            "there is no layer of so many units to measure",
+            "a layer of so many units is not measured",
             where="units",
             given=", ".join(map(str, bad)) or "none",
             expected=f"whole numbers from 1 to {MOST_UNITS}",
         )
     if not (math.isfinite(settings.seconds) and settings.seconds > 0):
         raise InvalidValueError(
-            "candidates cannot be measured for such a time",
+            "the measuring time must be positive",
             where="seconds",
             given=f"{settings.seconds:g}",
             expected="a number > 0, in seconds for each row",
@@ -81,7 +75,7 @@ def _check(settings: Settings) -> None:
     cores = os.cpu_count() or 1
     if not 1 <= settings.threads <= cores:
         raise InvalidValueError(
-            "so many threads cannot run at once",
+            "this machine cannot run so many threads at once",
             where="threads",
             given=str(settings.threads),
             expected=f"1 to {cores}, the cores of this machine",
@@ -106,7 +100,7 @@ def units_in(text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
         raise InvalidValueError(
-            "these are not numbers of units",
+            "units is not a list of whole numbers",
             where="units",
             given=repr(text),
             expected="whole numbers separated by commas",
@@ -114,7 +108,7 @@ def units_in(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def chosen(
+def settings_from_options(
     units: str | None, seconds: float | None, peers: str | None, *, quick: bool, **others: Any
 ) -> Settings:
     """Return settings from a command's options; what is not given is as `quick` says."""

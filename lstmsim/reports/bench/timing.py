@@ -1,4 +1,4 @@
-"""Candidates that take turns, and what they took."""
+"""Candidates take turns, so that what else the machine does falls on all of them alike."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ class Timing:
     ----------
     median, low, high : float
         Median and quartiles of all calls, in seconds.
-    after_others : float
-        The median of the first calls of its turns, which find the caches as others left them.
     calls, rounds : int
         How many calls were timed, in how many turns.
     cores : float
@@ -36,7 +34,6 @@ class Timing:
     median: float
     low: float
     high: float
-    after_others: float
     calls: int
     rounds: int
     cores: float
@@ -48,12 +45,11 @@ def summarize(turns: list[list[float]], cores: float) -> Timing:
     Examples
     --------
     >>> summarize([[4.0, 1.0], [3.0, 2.0, 2.0]], 1.0)
-    Timing(median=2.0, low=2.0, high=3.0, after_others=3.5, calls=5, rounds=2, cores=1.0)
+    Timing(median=2.0, low=2.0, high=3.0, calls=5, rounds=2, cores=1.0)
     """
     calls = [seconds for turn in turns for seconds in turn]
     low, median, high = (float(v) for v in np.percentile(calls, (25, 50, 75)))
-    firsts = float(np.median([turn[0] for turn in turns]))
-    return Timing(median, low, high, firsts, len(calls), len(turns), cores)
+    return Timing(median, low, high, len(calls), len(turns), cores)
 
 
 def take_turns(
@@ -61,8 +57,7 @@ def take_turns(
 ) -> dict[str, Timing]:
     """Run candidates in turns, in a new order every round.
 
-    What else the machine does then falls on all of them alike.  A turn of short calls has many
-    of them, as a program that uses one library has.
+    A turn of short calls has many of them, as a program that uses one library has.
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from lstmsim.base import (
     FloatArray,
-    InvalidTypeError,
     InvalidValueError,
     ShapeError,
     count,
@@ -18,6 +17,7 @@ from lstmsim.networks import LSTM, Network
 from lstmsim.theory.certificates.bounds import interval_bounds, norm_bounds
 from lstmsim.theory.certificates.conditions import best_scale, conditions
 from lstmsim.theory.certificates.report import Condition, InvariantSet, StabilityReport
+from lstmsim.theory.kinds import lstm_layers
 
 
 def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityReport:
@@ -47,7 +47,7 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     Raises
     ------
     InvalidTypeError
-        If the network is not one, or the bound is not made of real numbers.
+        If the network is not one of LSTM layers, or the bound is not made of real numbers.
     InvalidValueError, ShapeError
         If the bound is negative, NaN or infinite, or has not one number an input.
 
@@ -119,13 +119,12 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     """
     if isinstance(network, LSTM):
         network = Network([network])
-    if not isinstance(network, Network):
-        raise InvalidTypeError(
-            "stability needs a network",
-            given=type(network).__name__,
-            expected="Network or LSTM",
-            mend="make one with Network([LSTM(W, R, b)]) or network_from_workspace(workspace)",
-        )
+    layers = lstm_layers(
+        network,
+        "stability",
+        expected="Network or LSTM",
+        mend="make one with Network([LSTM(W, R, b)]) or network_from_workspace(workspace)",
+    )
     bound = _input_bound(input_bound, network.n_inputs)
     certified: list[Condition] = []
     boxes: list[InvariantSet] = []
@@ -133,7 +132,7 @@ def stability(network: Network | LSTM, input_bound: npt.ArrayLike) -> StabilityR
     inputs = {"norm": bound, "interval": bound}
     # An overflow is a bound or a norm of infinity, which is a valid one.
     with np.errstate(all="ignore"):
-        for layer in network.recurrent:
+        for layer in layers:
             name = layer.name or "lstm"
             ones, scale = np.ones(layer.n_units), best_scale(layer)
             norm = norm_bounds(layer, inputs["norm"])

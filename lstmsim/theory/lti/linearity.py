@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from lstmsim.base import (
     FloatArray,
-    InvalidTypeError,
     InvalidValueError,
     ShapeError,
     count,
     precision,
 )
 from lstmsim.networks import LSTM, Network
+from lstmsim.theory.kinds import lstm_layers
 from lstmsim.theory.lti.peaks import absolute_sum
 from lstmsim.theory.lti.report import Linearity
 from lstmsim.theory.lti.systems import check_samples, discrete, input_limits
@@ -155,15 +155,12 @@ def parts(network: Any, where: str) -> tuple[LSTM, FloatArray, FloatArray]:
     Raises
     ------
     InvalidTypeError
-        If it is no network.
+        If it is no network, or its recurrent layer is none of LSTM.
     InvalidValueError
         If it has several recurrent layers.
     """
-    if not isinstance(network, Network):
-        raise InvalidTypeError(
-            f"{where} needs a network", given=type(network).__name__, expected="Network"
-        )
-    if len(network.recurrent) > 1:
+    layers = lstm_layers(network, where)
+    if len(layers) > 1:
         raise InvalidValueError(
             "a network with several recurrent layers has no linear system in its weights alone",
             where=where,
@@ -171,7 +168,7 @@ def parts(network: Any, where: str) -> tuple[LSTM, FloatArray, FloatArray]:
             expected="one LSTM layer, with or without a Dense head",
             mend="look at its layers one by one, or linearise the diagram",
         )
-    layer, head = network.recurrent[0], network.head
+    layer, head = layers[0], network.head
     gain = np.eye(layer.n_units) if head is None else np.array(head.F)
     bias = None if head is None else head.bias
     return layer, gain, np.zeros(len(gain)) if bias is None else np.array(bias)
