@@ -25,6 +25,7 @@ from lstmsim.diagram import (
     Interface,
     Sequences,
     State,
+    host,
     initial_states,
     interface_of,
     one_sample,
@@ -155,6 +156,8 @@ class Compiled:
         self._form = form or ("vector" if cache.vectors_available() else "scalar")
         self._store = Store(graph.parameters, dtype)
         self._watch = Watch(diagram, graph, self._store)
+        self._sources = host.sources(diagram)
+        self._last_interface = interface_of(diagram, graph.sources)
         self._engine = self.engine_on(self._store)
         self._labels = Labels(diagram, graph, schedule, dtype, engine)
         self._fast_path = self._find_fast_path()
@@ -349,7 +352,7 @@ class Compiled:
             if found is not None:
                 return found
         self.graph.check_outputs()
-        sample = one_sample(self._interface(), u, fill=False)
+        sample = one_sample(self._interface, u, fill=False)
         inputs = {name: value[None, :] for name, value in sample.items()}
         given = self._sequences(inputs, 1)
         signals, finals = self._signals(given, self._states(state, given), self.graph.outputs)
@@ -463,13 +466,18 @@ class Compiled:
     def _output_width(self) -> int:
         return sum(self.graph.widths[name] for name in self.graph.outputs)
 
+    @property
     def _interface(self) -> Interface:
-        # Made for every run: a source may have been given other values.
-        return interface_of(self.diagram, self.graph.sources)
+        """What a run takes, looked up again when a source was given other values."""
+        found = self._last_interface
+        known = found.sources
+        if any(block.values is not known[name].values for name, block in self._sources.items()):
+            found = self._last_interface = interface_of(self.diagram, self.graph.sources)
+        return found
 
     def _sequences(self, u: Any, samples: int | None = None) -> Sequences:
         self._watch.refresh()
-        return sequences(self._interface(), u, samples, self.dtype)
+        return sequences(self._interface, u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
         """Return what the delays put out first, for every sequence: None for their own states."""
@@ -477,7 +485,7 @@ class Compiled:
         if state is None:
             return [None] * batch
         size = batch if given.batched else None
-        found = initial_states(self._interface(), state, self.dtype, size)
+        found = initial_states(self._interface, state, self.dtype, size)
         own = self._store.initial_states
         if not given.batched:
             return [own | found]

@@ -27,7 +27,7 @@ from lstmsim.blocks import (
     kind_of,
     place,
 )
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 
 Array = npt.NDArray[Any]
 
@@ -156,10 +156,10 @@ def lower(diagram: BlockDiagram) -> Graph:
     CompilationError
         If a block does not lower, or there is no clock or more than one.
     """
-    host.check_is_diagram(diagram)
-    host.check_names(diagram)
+    structure.check_is_diagram(diagram)
+    structure.check_names(diagram)
     host.compile_diagram(diagram)
-    used = host.clocks(diagram)
+    used = structure.clocks(diagram)
     if len(used) != 1:
         raise CompilationError(
             "the compiled engines need exactly one clock",
@@ -172,7 +172,7 @@ def lower(diagram: BlockDiagram) -> Graph:
     skipped = [b for b in diagram.blocklist if b.nout == 0 or isinstance(b, FromWorkspace)]
     lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
     widths = host.check_signals(diagram)
-    names = {port: name for name, port in host.signal_ports(diagram).items()}
+    names = {port: name for name, port in structure.signal_ports(diagram).items()}
     nodes = {}
     for block, results in lowered.items():
         inputs = tuple([names[plug.block, plug.port] for plug in block.inports])
@@ -187,7 +187,7 @@ def lower(diagram: BlockDiagram) -> Graph:
     outputs = (names[s.inports[0].block, s.inports[0].port] for s in sinks)
     return Graph(
         nodes=nodes,
-        sources={name: widths[name] for name in host.sources(diagram)},
+        sources={name: widths[name] for name in structure.sources(diagram)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
         parameters=_arrays(lowered),

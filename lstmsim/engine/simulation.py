@@ -29,6 +29,7 @@ from lstmsim.diagram import (
     select,
     sequences,
     start,
+    structure,
 )
 
 #: What can run a diagram.
@@ -111,7 +112,7 @@ def simulate(
         from lstmsim.engine.compiled import compile
 
         return compile(diagram, dtype, engine).run(u, state=state, signals=signals, samples=samples)
-    host.check_names(diagram)
+    structure.check_names(diagram)
     host.compile_diagram(diagram)
     interface = interface_of(diagram)
     given = sequences(interface, u, samples, batches=False)
@@ -144,7 +145,7 @@ def simulate(
 
 
 def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
-    host.check_is_diagram(diagram)
+    structure.check_is_diagram(diagram)
     check_names([engine], ENGINES, "engine", "engine")
     if precision(dtype) != np.float64 and engine == "bdsim":
         raise InvalidValueError(
@@ -182,7 +183,7 @@ def _check_finite(
     sample = int(np.argmin(finite.all(axis=1)))
     # Of the signals that are bad at this sample, the one computed first is the origin.
     order = {str(b.name): k for k, b in enumerate(b for group in diagram.plan for b in group)}
-    ports = host.signal_ports(diagram)
+    ports = structure.signal_ports(diagram)
     columns = np.cumsum([0, *(widths[name] for name in watched)])
     bad = [
         name

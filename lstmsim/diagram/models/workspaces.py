@@ -32,7 +32,7 @@ from lstmsim.base import (
     sample_time,
     written_whole,
 )
-from lstmsim.diagram import host
+from lstmsim.diagram import structure
 from lstmsim.diagram.models.catalogue import BLOCKS
 from lstmsim.diagram.wiring.network import build
 from lstmsim.networks import DEFAULT_KIND, KINDS, Dense, Layer, Network, Recurrent
@@ -388,7 +388,7 @@ def check_diagram_is_network(diagram: BlockDiagram, network: Network) -> None:
 
 def _contents(diagram: BlockDiagram) -> dict[str, Any]:
     """Return blocks, parameters and wires of a diagram in a form that can be compared."""
-    contents: dict[str, Any] = {"sample time": [clock.T for clock in host.clocks(diagram)]}
+    contents: dict[str, Any] = {"sample time": [clock.T for clock in structure.clocks(diagram)]}
     for block in diagram.blocklist:
         kind = str(block.type).upper()
         parameters = BLOCKS.get(kind, {})

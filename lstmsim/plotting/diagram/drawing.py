@@ -125,7 +125,7 @@ def arrange(graph: nx.MultiDiGraph) -> Drawing:
     Parameters
     ----------
     graph : networkx.MultiDiGraph
-        As `host.wire_graph` makes it.
+        As `structure.wire_graph` makes it.
     """
     several = _several_clocks(graph)
     labels = {n: symbol(n, block, several).label_width for n, block in graph.nodes(data=True)}
@@ -146,7 +146,7 @@ def _several_clocks(graph: nx.MultiDiGraph) -> bool:
 
 
 def draw(graph: nx.MultiDiGraph, groups: Sequence[LoopGroup]) -> Figure:
-    """Draw a graph of wires, as `host.wire_graph` makes it, with groups of loops.
+    """Draw a graph of wires, as `structure.wire_graph` makes it, with groups of loops.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
-from lstmsim.diagram import host
+from lstmsim.diagram import structure
 from lstmsim.dynamics import Sample, Step, step_of
 from lstmsim.networks import Network
 from lstmsim.reports.analysis.context import Context, SkippedError, reason
@@ -80,7 +80,7 @@ def analyze(
     >>> report["fixed points"].found.split(";")[0]
     "at the input's mean: 1 stable"
     """
-    host.check_is_diagram(diagram)
+    structure.check_is_diagram(diagram)
     inputs = over_time(diagram, u, samples)
     step, unlowered = _lowered(diagram)
     held_at = ({}, "") if step is None else held_input(step, inputs, held)
