@@ -25,13 +25,13 @@ from lstmsim.diagram import (
     Interface,
     Sequences,
     State,
-    host,
     initial_states,
     interface_of,
     one_sample,
     select,
     sequences,
     start,
+    structure,
 )
 from lstmsim.engine import c
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -156,7 +156,7 @@ class Compiled:
         self._form = form or ("vector" if cache.vectors_available() else "scalar")
         self._store = Store(graph.parameters, dtype)
         self._watch = Watch(diagram, graph, self._store)
-        self._sources = host.sources(diagram)
+        self._sources = structure.sources(diagram)
         self._last_interface = interface_of(diagram, graph.sources)
         self._engine = self.engine_on(self._store)
         self._labels = Labels(diagram, graph, schedule, dtype, engine)
