@@ -479,6 +479,8 @@ class Compiled:
         return sequences(self._interface(), u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
+        if state is None:  # asking the diagram what it can be given takes longer than a short run
+            return [None] * len(given.inputs)
         return states(self._interface(), state, given, self._store.initial_states, self.dtype)
 
     def _signals(
