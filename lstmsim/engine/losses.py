@@ -50,32 +50,6 @@ def check_loss(
     return in_precision(array, dtype, "the target")
 
 
-def mean_square(y: Array, target: Array, loss: str, size: int, out: Array) -> float:
-    """Return the part of a mean square that some samples are.
-
-    Sums of so many squares as stay in the cache are in the outputs' precision, theirs in double.
-
-    Parameters
-    ----------
-    y, target : ndarray of shape (T, No)
-        Samples of the outputs, and what they should be.
-    loss : str
-        "mse" or "half_mse".
-    size : int
-        Of how many numbers it is the mean.
-    out : ndarray of shape (T, No)
-        Where its derivatives by the outputs are written.
-    """
-    factor = MEAN_SQUARES[loss] / size
-    total, rows = 0.0, max(1, IN_CACHE // y.shape[1])
-    for first in range(0, len(y), rows):
-        part = slice(first, first + rows)
-        error = np.subtract(y[part], target[part])
-        total += float(np.vdot(error, error))
-        np.multiply(error, y.dtype.type(factor), out=out[part])
-    return 0.5 * factor * total
-
-
 @dataclass(frozen=True)
 class MeanSquare:
     """A mean square over all sequences, samples and outputs of a batch.
@@ -92,8 +66,30 @@ class MeanSquare:
     loss: str
 
     def __call__(self, sequence: int, y: Array, part: slice, out: Array) -> float:
-        """Return the part that some samples of a sequence are, and write its derivatives."""
-        return mean_square(y, self.target[sequence, part], self.loss, self.target.size, out)
+        """Return the part that some samples of a sequence are, and write its derivatives.
+
+        Parameters
+        ----------
+        sequence : int
+            The sequence's number.
+        y : ndarray of shape (T, No)
+            The samples of the outputs.
+        part : slice
+            Where these samples are in the sequence.
+        out : ndarray of shape (T, No)
+            Where the derivatives by the outputs are written.
+        """
+        target = self.target[sequence, part]
+        factor = MEAN_SQUARES[self.loss] / self.target.size
+        total, rows = 0.0, max(1, IN_CACHE // y.shape[1])
+        # Sums of so many squares as stay in the cache are in the outputs' precision, as the
+        # errors are; their sum is in double precision, so that long runs lose no digits.
+        for first in range(0, len(y), rows):
+            block = slice(first, first + rows)
+            error = np.subtract(y[block], target[block])
+            total += float(np.vdot(error, error))
+            np.multiply(error, y.dtype.type(factor), out=out[block])
+        return 0.5 * factor * total
 
 
 @dataclass(frozen=True)
