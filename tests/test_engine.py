@@ -438,6 +438,22 @@ def test_processes_compile_the_same_kernel_at_once(tmp_path: Path) -> None:
             assert (done.returncode, done.stdout) == (0, "[0.03, 0.0593]\n"), done.stderr
 
 
+def test_a_mistake_in_the_text_of_an_operation_names_the_operation() -> None:
+    if not lanes.vectors_available():
+        pytest.skip("this numba cannot be taught vectors")
+    numba, vectors = pytest.importorskip("numba"), sys.modules["lstmsim.engine.kernels.vectors"]
+    wrong = vectors._formula("swish", "u * tanh()", ("u",))
+    load = vectors.load
+    with pytest.raises(TypeError, match=r"'swish', 'u \* tanh\(\)'.*missing 1 required"):
+        numba.njit(lambda x: wrong(load(x, 0)))(np.zeros(64))
+
+
+def test_a_mistake_in_a_kernel_is_not_taken_for_a_damaged_cache() -> None:
+    numba = pytest.importorskip("numba")
+    with pytest.raises(numba.NumbaError, match="unknown_word"):
+        lanes.compiled("def apply(x, o):\n    unknown_word(x)\n", "float64", "scalar")
+
+
 def test_vectors_compute_the_formulas_to_rounding() -> None:
     if not lanes.vectors_available():
         pytest.skip("this numba cannot be taught vectors")

@@ -26,7 +26,14 @@ from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block, Clock
 from bdsim.exceptions import BlockRuntimeError
 
-from lstmsim.base import AlgebraicLoopError, DiagramError, LstmsimError, ShapeError, count
+from lstmsim.base import (
+    AlgebraicLoopError,
+    DiagramError,
+    InvalidTypeError,
+    LstmsimError,
+    ShapeError,
+    count,
+)
 from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of, place
 
 #: bdsim takes events within 1e-6 s of one another for one.
@@ -158,6 +165,17 @@ def _translated() -> Iterator[None]:
         ) from failure.cause
     except RuntimeError as error:
         raise DiagramError("bdsim cannot run the diagram", given=str(error)) from error
+
+
+def check_is_diagram(value: Any) -> None:
+    """Refuse what is not a block diagram."""
+    if not isinstance(value, BlockDiagram):
+        raise InvalidTypeError(
+            "this is not a block diagram",
+            given=type(value).__name__,
+            expected="a bdsim.BlockDiagram",
+            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
+        )
 
 
 def check_names(bd: BlockDiagram) -> None:

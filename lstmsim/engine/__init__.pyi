@@ -8,10 +8,11 @@ from .graph import Node as Node
 from .graph import assign as assign
 from .graph import lower as lower
 from .graph import parameters as parameters
-from .interpreter import settings_of as settings_of
+from .interpreter import evaluate as evaluate
+from .interpreter import op_arguments as op_arguments
 from .kernels.cache import vectors_available as vectors_available
 from .losses import LOSSES as LOSSES
 from .objective import Objective as Objective
 from .schedule import make_schedule as make_schedule
 from .simulation import simulate as simulate
-from .store import Place as Place
+from .store import Span as Span

@@ -6,7 +6,7 @@ operations' pullbacks.  All arrays are (…, T, width), leading axes being a bat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ Array = npt.NDArray[Any]
 Signals = dict[str, Array]
 
 
-def settings_of(node: Node, parameters: Parameters) -> dict[str, Any]:
-    """Return what the node's operation is called with."""
+def op_arguments(node: Node, parameters: Parameters) -> dict[str, Any]:
+    """Return the arguments of a node's operation beside its inputs."""
     arrays = {name: parameters[node.block][name] for name in node.parameters}
     return {**arrays, **node.static}
 
@@ -62,7 +62,7 @@ def forward(
             _step_through(stage, parameters, signals, states, shape, dtype)
             continue
         for node in stage.nodes:
-            settings = settings_of(node, parameters)
+            settings = op_arguments(node, parameters)
             if node.op.memory:
                 settings["x0"] = states[node.block][..., None, :]
             value = node.op.forward(tuple(signals[name] for name in node.inputs), settings)
@@ -79,7 +79,7 @@ def _step_through(
     shape: tuple[int, ...],
     dtype: npt.DTypeLike,
 ) -> None:
-    settings = {node.name: settings_of(node, parameters) for node in stage.nodes}
+    settings = {node.name: op_arguments(node, parameters) for node in stage.nodes}
     for node in stage.nodes:
         signals[node.name] = np.empty((*shape, node.width), dtype)
     now = {node.name: states[node.block] for node in stage.delays}
@@ -92,6 +92,37 @@ def _step_through(
                 value = node.op.forward(inputs, settings[node.name])
             signals[node.name][..., k, :] = value
         now = {node.name: _at(signals[node.inputs[0]], k) for node in stage.delays}
+
+
+def evaluate(
+    nodes: Iterable[Node], arguments: Mapping[str, Mapping[str, Any]], known: Mapping[str, Array]
+) -> Signals:
+    """Return every signal of samples whose states are known, at all of them at once.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        All but the delays, in the order of computation.
+    arguments : mapping
+        Those of each node's operation, by signal name.
+    known : mapping of ndarray of shape (samples, width)
+        The outputs of delays and sources.
+
+    Returns
+    -------
+    dict of ndarray
+        By signal name; a constant signal has one sample.
+    """
+    signals: Signals = dict(known)
+    with np.errstate(all="ignore"):  # the caller checks for overflow
+        for node in nodes:
+            inputs = tuple(signals[name] for name in node.inputs)
+            if len({len(u) for u in inputs}) > 1:
+                samples = max(map(len, inputs))
+                inputs = tuple(np.broadcast_to(u, (samples, u.shape[1])) for u in inputs)
+            value = np.atleast_2d(node.op.forward(inputs, arguments[node.name]))
+            signals[node.name] = np.broadcast_to(value, (len(value), node.width))
+    return signals
 
 
 def final_states(graph: Graph, signals: Signals) -> dict[str, Array]:
@@ -145,7 +176,7 @@ def backward(
             continue
         for node in reversed(stage.nodes):
             inputs = tuple(signals[name] for name in node.inputs)
-            settings = settings_of(node, parameters)
+            settings = op_arguments(node, parameters)
             found = node.op.pullback(bars[node.name], inputs, signals[node.name], settings)
             for name, bar in zip(node.inputs, found[0], strict=True):
                 bars[name] += bar
@@ -164,7 +195,7 @@ def _step_back(
     arrays: dict[str, dict[str, Array]],
     states: dict[str, Array],
 ) -> None:
-    settings = {node.name: settings_of(node, parameters) for node in stage.nodes}
+    settings = {node.name: op_arguments(node, parameters) for node in stage.nodes}
     samples = bars[stage.nodes[0].name].shape[-2]
     for k in reversed(range(samples)):
         for node in reversed(stage.nodes):

@@ -39,7 +39,7 @@ class Objective:
 
     Attributes
     ----------
-    layout : dict of Place
+    layout : dict of Span
         Where the array of a block's parameter is in the flat vector, by (block, parameter).
     final_states : dict of ndarray of shape (n,) or (B, n)
         What the delays have stored after the last sample of the last call, by block name.

@@ -97,7 +97,7 @@ def make_schedule(graph: Graph) -> Schedule:
     wires = nx.DiGraph()
     wires.add_nodes_from(graph.nodes)
     for node in graph.nodes.values():
-        wires.add_edges_from((name, node.name) for name in node.inputs if name in graph.nodes)
+        wires.add_edges_from([(name, node.name) for name in node.inputs if name in graph.nodes])
     position = {name: k for k, name in enumerate(graph.nodes)}
     condensed = nx.condensation(wires)
     groups = dict(condensed.nodes(data="members"))
@@ -120,16 +120,19 @@ def make_schedule(graph: Graph) -> Schedule:
 
 
 def _is_loop(wires: nx.DiGraph, members: Collection[str]) -> bool:
-    return len(members) > 1 or any(wires.has_edge(name, name) for name in members)
+    if len(members) > 1:
+        return True
+    (name,) = members
+    return bool(wires.has_edge(name, name))
 
 
 def _sample_order(graph: Graph, members: list[str]) -> tuple[Node, ...]:
     """Return the nodes of a loop in the order of one sample, its delays first."""
     delays = [name for name in members if graph.nodes[name].op.memory]
     inner = nx.DiGraph()
-    inner.add_nodes_from(name for name in members if name not in delays)
+    inner.add_nodes_from([name for name in members if name not in delays])
     for name in inner:
-        inner.add_edges_from((i, name) for i in graph.nodes[name].inputs if i in inner)
+        inner.add_edges_from([(i, name) for i in graph.nodes[name].inputs if i in inner])
     position = {name: k for k, name in enumerate(members)}
     ordered = nx.lexicographical_topological_sort(inner, key=position.__getitem__)
-    return tuple(graph.nodes[name] for name in [*delays, *ordered])
+    return tuple([graph.nodes[name] for name in [*delays, *ordered]])

@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 Parameters = Mapping[str, Mapping[str, Array]]
 
 
-class Place(NamedTuple):
+class Span(NamedTuple):
     """Where an array lies in a flat vector of parameters."""
 
     slice: slice
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 #: By block and parameter name.
-Layout = dict[tuple[str, str], Place]
+Layout = dict[tuple[str, str], Span]
 
 
 def layout_of(parameters: Parameters) -> Layout:
@@ -33,7 +33,7 @@ def layout_of(parameters: Parameters) -> Layout:
     for block, values in parameters.items():
         for name, value in values.items():
             begin, end = end, end + int(np.size(value))
-            layout[block, name] = Place(slice(begin, end), np.shape(value))
+            layout[block, name] = Span(slice(begin, end), np.shape(value))
     return layout
 
 
@@ -60,7 +60,7 @@ class Store:
 
     Attributes
     ----------
-    layout : dict of Place
+    layout : dict of Span
         Where the array of a block's parameter is in the vector, by block and parameter name.
     values : ndarray
         The vector.

@@ -37,42 +37,41 @@ class Watch:
 
     def __init__(self, diagram: BlockDiagram, graph: Graph, store: Store) -> None:
         self._diagram, self._graph, self._store = diagram, graph, store
-        watched = [
-            (block, name)
-            for block in diagram.blocklist
-            if not isinstance(block, FromWorkspace | ToWorkspace)
-            for name in {*kind_of(block).trained.values(), *kind_of(block).structure}
-            if name in block.__dict__
-        ]
-        self._blocks = [block for block, _ in watched]
-        # Two lists for `map`, which looks at all attributes without a step in Python for each.
-        self._dicts = [block.__dict__ for block, _ in watched]
-        self._names = [name for _, name in watched]
-        self._lists = (diagram.blocklist, diagram.wirelist)
-        self._counts = self._count()
+        self._counted = (diagram.blocklist, diagram.wirelist)
+        self._counts = list(map(len, self._counted))
+        self._blocks: list[Any] = []
+        self._names: list[str] = []
+        self._is_number: list[bool] = []
+        for block in diagram.blocklist:
+            if not isinstance(block, FromWorkspace | ToWorkspace):
+                kind = kind_of(block)
+                numbers = kind.trained.values()
+                for name in dict.fromkeys((*numbers, *kind.structure)):
+                    if name in block.__dict__:
+                        self._blocks.append(block)
+                        self._names.append(name)
+                        self._is_number.append(name in numbers)
+        self._dicts = [block.__dict__ for block in self._blocks]
         self._seen = _seen(self._look())
         self._lock = threading.Lock()
 
     def _look(self) -> list[Any]:
+        # One call for all attributes: this is done before every run, however short it is.
         return list(map(getitem, self._dicts, self._names))
-
-    def _count(self) -> tuple[int, int]:
-        blocks, wires = self._lists
-        return len(blocks), len(wires)
 
     def unchanged(self) -> bool:
         """Whether blocks' attributes are the objects, and hold the numbers, last seen."""
         values, contents = self._seen
         try:
             # Lists compare their elements by identity first: arrays are not looked into.
-            if list(map(getitem, self._dicts, self._names)) != values:
+            if self._look() != values:
                 return False
         except ValueError:  # another array, which does not say whether it is equal
             return False
         for read, content in contents.values():
             if read() != content:
                 return False
-        return self._count() == self._counts
+        return list(map(len, self._counted)) == self._counts
 
     def refresh(self) -> None:
         """Take over numbers that were replaced, or changed in place.
@@ -88,19 +87,15 @@ class Watch:
                     self._take_over()
 
     def _take_over(self) -> None:
-        counts = self._count()
+        counts = list(map(len, self._counted))
         if counts != self._counts:
-            raise _changed(
-                f"{counts[0]} blocks and {counts[1]} wires",
-                f"{self._counts[0]} blocks and {self._counts[1]} wires",
-            )
+            given, expected = ("{} blocks and {} wires".format(*n) for n in (counts, self._counts))
+            raise _changed(given, expected)
         now, (before, contents) = self._look(), self._seen
         replaced = {k for k, value in enumerate(now) if value is not before[k]}
         replaced |= {k for k, (read, content) in contents.items() if read() != content}
         numbers = all(
-            self._names[k] in kind_of(self._blocks[k]).trained.values()
-            and np.shape(now[k]) == np.shape(before[k])
-            for k in replaced
+            self._is_number[k] and np.shape(now[k]) == np.shape(before[k]) for k in replaced
         )
         if not numbers and lower(self._diagram) != self._graph:
             raise _changed(
@@ -123,7 +118,7 @@ def _reader(value: Any) -> Callable[[], bytes] | None:
     owner = value
     while isinstance(owner, np.ndarray) and not owner.flags.writeable:
         owner = owner.base  # a read-only view of an array that can be written to changes with it
-    return None if owner is None or not isinstance(value, np.ndarray) else value.tobytes
+    return value.tobytes if isinstance(value, np.ndarray) and owner is not None else None
 
 
 def _changed(given: str, expected: str) -> DiagramError:

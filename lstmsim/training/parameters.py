@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.base import DiagramError, FloatArray, InvalidValueError
-from lstmsim.engine import Place
+from lstmsim.engine import Span
 from lstmsim.training.sources import Blocks, ParameterSource
 
 Array = npt.NDArray[Any]
@@ -34,7 +34,7 @@ class ParameterMap:
         What is trained, by name, as it was before.
     starts : ndarray of int
         Where each trained array begins in the flat vector.
-    layout : mapping of Place
+    layout : mapping of Span
         Where a block's parameter is in the engine's vector, by (block, parameter).
     index : ndarray of int
         For every element of the engine's vector its place in the pool: the trained elements, and
@@ -46,7 +46,7 @@ class ParameterMap:
 
     arrays: dict[str, FloatArray]
     starts: Indices
-    layout: Mapping[tuple[str, str], Place]
+    layout: Mapping[tuple[str, str], Span]
     index: Indices
     order: Indices
     borders: Indices
@@ -94,7 +94,7 @@ class ParameterMap:
 
 def map_parameters(
     source: ParameterSource,
-    layout: Mapping[tuple[str, str], Place],
+    layout: Mapping[tuple[str, str], Span],
     frozen: Iterable[str],
     train_states: bool,
 ) -> ParameterMap:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import CompilationError, InvalidTypeError
+from lstmsim.base import CompilationError, DiagramError
 from lstmsim.diagram import Interface, Source
-from lstmsim.engine import Graph, Node, lower, make_schedule, parameters, settings_of
+from lstmsim.engine import Graph, Node, lower, make_schedule, op_arguments
+from lstmsim.engine import evaluate as evaluate_nodes
 
 Array = npt.NDArray[Any]
 #: Arrays of shape (samples, width), or (1, width) where they are the same at every sample.
@@ -45,6 +46,16 @@ class Step:
     def states(self) -> dict[str, int]:
         """The delays: widths by name."""
         return {name: node.width for name, node in self.graph.delays.items()}
+
+    def check_has_states(self, caller: str, lacks: str) -> None:
+        """Refuse a diagram without delays, which lacks something therefore."""
+        if not self.states:
+            raise DiagramError(
+                f"a diagram without delays has no {lacks}",
+                where=caller,
+                given="no UNITDELAY or ZOH",
+                expected="at least one delay",
+            )
 
     @property
     def interface(self) -> Interface:
@@ -78,19 +89,12 @@ def step_of(diagram: BlockDiagram) -> Step:
     DiagramError
         If a block does not lower to operations, or there is not exactly one clock.
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "this is not a block diagram",
-            given=type(diagram).__name__,
-            expected="a bdsim.BlockDiagram",
-            mend="make one with build(network) or load(model, workspace)",
-        )
     graph = _lowered(diagram)
     ordered = tuple(
         node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory
     )
-    arrays = parameters(diagram.blocklist)
-    return Step(graph, ordered, {node.name: settings_of(node, arrays) for node in ordered})
+    arguments = {node.name: op_arguments(node, graph.parameters) for node in ordered}
+    return Step(graph, ordered, arguments)
 
 
 def _lowered(diagram: BlockDiagram) -> Graph:
@@ -119,18 +123,7 @@ def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
     dict of ndarray
         By signal name; a constant signal has one sample.
     """
-    signals: Signals = dict(known)
-    with np.errstate(all="ignore"):  # the caller checks for overflow
-        for node in step.nodes:
-            inputs = tuple(signals[name] for name in node.inputs)
-            if len({len(u) for u in inputs}) > 1:
-                samples = max(map(len, inputs))
-                inputs = tuple(np.broadcast_to(u, (samples, u.shape[1])) for u in inputs)
-            value = node.op.forward(inputs, step.settings[node.name])
-            signals[node.name] = np.broadcast_to(value, (*np.shape(value)[:-1], node.width))
-            if signals[node.name].ndim == 1:
-                signals[node.name] = signals[node.name][None, :]
-    return signals
+    return evaluate_nodes(step.nodes, step.settings, known)
 
 
 def next_states(step: Step, known: Mapping[str, Array]) -> Signals:

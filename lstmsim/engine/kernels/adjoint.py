@@ -23,7 +23,7 @@ from lstmsim.engine.kernels.keys import (
     Vectors,
     Width,
 )
-from lstmsim.engine.kernels.render import Loop, Text, Writer, settings_of
+from lstmsim.engine.kernels.render import Loop, Text, Writer, parameter_loads
 from lstmsim.engine.schedule import stacks_of
 
 
@@ -211,7 +211,7 @@ def _pullback(text: _Backward, node: Node, position: int, bar: str) -> str:
     if cotangent == "bar":
         return bar
     part = text.fresh()
-    settings = settings_of(out, node)
+    settings = parameter_loads(out, node)
     values = {"bar": bar}
     for name, signal in zip((*formula.inputs, "y"), (*node.inputs, node.name), strict=True):
         if name in names(cotangent):

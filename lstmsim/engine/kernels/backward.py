@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
-from lstmsim.engine.interpreter import settings_of
+from lstmsim.engine.interpreter import op_arguments
 from lstmsim.engine.kernels.adjoint import read_by
 from lstmsim.engine.kernels.buffers import aligned
 from lstmsim.engine.kernels.forward import Call, ForwardRun, pieces
@@ -190,7 +190,7 @@ class Backward:
             self._parameter(node.block, "x0", _copy, bar[0])
             self.states[node.block] = bar[0]
         else:
-            settings = settings_of(node, run.packed.store.arrays)
+            settings = op_arguments(node, run.packed.store.arrays)
             signals = tuple(run.signal(name) for name in node.inputs)
             found: list[Any] = [None]
             self._call(_pull, found, node, bar, signals, run.signal(node.name), settings)
@@ -201,7 +201,7 @@ class Backward:
 
     def _own_parameters(self, node: Node, bar: Array) -> None:
         """Record the gradients of an element-wise operation's parameters in a loop."""
-        settings = settings_of(node, self.run.packed.store.arrays)
+        settings = op_arguments(node, self.run.packed.store.arrays)
         read = {name: self.run.signal(name) for name in read_by(node)}
         # What the gradient does not read was not kept: any array of the width will do.
         *inputs, y = (read.get(name, bar) for name in (*node.inputs, node.name))

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import pickle
 import sys
 import tempfile
 import warnings
@@ -36,6 +37,18 @@ _MATH = {
 }
 
 
+#: What reading an index of numba's raises that was cut off or overwritten: it is a pickle.
+_DAMAGED = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ImportError,
+    TypeError,
+)
+
+
 @functools.cache
 def vectors_available() -> bool:
     """Whether this numba can be taught vectors."""
@@ -43,10 +56,10 @@ def vectors_available() -> bool:
         return False
     try:
         from lstmsim.engine.kernels import vectors
-
-        return bool(vectors.VOCABULARY)
-    except Exception:  # half-internal interfaces of numba may move
+    except (ImportError, AttributeError, TypeError):
+        # What a half-internal interface of numba raises that has moved or takes other arguments.
         return False
+    return bool(vectors.VOCABULARY)
 
 
 def lane_count(dtype: Any, form: str) -> int:
@@ -82,7 +95,7 @@ def source(text: str, dtype: Any, form: str) -> str:
         digest = hashlib.sha256(Path(str(vectors.__file__)).read_bytes()).hexdigest()[:16]
         head.append(f"# vectors {digest}")
         head.append("from lstmsim.engine.kernels.vectors import VOCABULARY")
-        head.extend(f'{key} = VOCABULARY["{key}"]' for key in vectors.VOCABULARY)
+        head.extend([f'{key} = VOCABULARY["{key}"]' for key in vectors.VOCABULARY])
         head.append(f"LANES = {lane_count(dtype, form)}")
         body = text
     else:
@@ -128,34 +141,43 @@ def _module_from_file(path: Path, name: str) -> ModuleType:
     return module
 
 
+def _kept_on_disk(source: str, name: str) -> Path:
+    """Write a source into the cache's folder, unless it is there already."""
+    folder = _cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.py"
+    if not path.exists() or path.read_text(encoding="utf-8") != source:
+        # Written beside and renamed: other processes may be compiling the same kernel.
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    return path
+
+
+def _loaded(path: Path, name: str) -> ModuleType:
+    """Run a module of the cache; numba compiles its function, or reads it from the index."""
+    try:
+        return _module_from_file(path, name)
+    except _DAMAGED:
+        for damaged in (path.parent / "__pycache__").glob(f"{name}.*"):
+            damaged.unlink(missing_ok=True)
+        return _module_from_file(path, name)
+
+
 @functools.cache
 def compiled(text: str, dtype: Any, form: str) -> Callable[..., None]:
     """Compile the one function of a text, and keep it on disk for the next process.
 
-    A folder that cannot be written to, a full disk or a damaged file in it cost only time.
+    A folder that cannot be written to, a full disk or a damaged file in it cost only time.  What
+    numba itself raises is a mistake in the text, and is not caught.
     """
     whole = source(text, dtype, form)
     name = "lstmsim_kernel_" + hashlib.sha256(whole.encode()).hexdigest()[:24]
     function = text.split("def ", 1)[1].split("(", 1)[0]
     try:
-        folder = _cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}.py"
-        wanted = whole.replace("cache=CACHE", "cache=True")
-        if not path.exists() or path.read_text(encoding="utf-8") != wanted:
-            # Written beside and renamed: other processes may be compiling the same kernel.
-            handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(wanted)
-            os.replace(temporary, path)
-        try:
-            module = _module_from_file(path, name)
-        except Exception:
-            # A damaged index of numba's raises when the function is decorated: begin anew.
-            for damaged in (folder / "__pycache__").glob(f"{name}.*"):
-                damaged.unlink(missing_ok=True)
-            module = _module_from_file(path, name)
-    except Exception as error:
+        module = _loaded(_kept_on_disk(whole.replace("cache=CACHE", "cache=True"), name), name)
+    except (OSError, RuntimeError) as error:  # numba: "cannot cache function"
         _warn_once(f"{type(error).__name__}: {error}")
         module = ModuleType(name)
         exec(compile(whole.replace("cache=CACHE", "cache=False"), name, "exec"), module.__dict__)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.engine.graph import Node
-from lstmsim.engine.interpreter import Signals, settings_of
+from lstmsim.engine.interpreter import Signals, op_arguments
 from lstmsim.engine.kernels.buffers import External, Rows, aligned
 from lstmsim.engine.kernels.packing import Packed
 from lstmsim.engine.kernels.program import LoopPlan, Program, Stack
@@ -176,7 +176,7 @@ class ForwardRun:
             if node.op.constant:
                 self._values[node.name] = np.broadcast_to(arrays[node.block]["value"], shape)
                 continue
-            settings = settings_of(node, arrays)
+            settings = op_arguments(node, arrays)
             if node.op.memory:
                 settings["x0"] = np.empty((1, node.width), program.dtype)
                 self.states[node.block] = settings["x0"][0]

@@ -241,13 +241,13 @@ def _stacked_product(text: Text, source: str, stack: list[Node]) -> None:
 def _expression(out: Writer, node: Node, arguments: list[str]) -> str:
     """Return the call that computes a node from its arguments."""
     formula = node.formula
-    settings = settings_of(out, node)
+    settings = parameter_loads(out, node)
     if formula.inline:
         return inlined(formula.value, dict(zip(formula.inputs, arguments, strict=True)) | settings)
     return f"{node.op.name}({', '.join([*arguments, *settings.values()])})"
 
 
-def settings_of(out: Writer, node: Node) -> dict[str, str]:
+def parameter_loads(out: Writer, node: Node) -> dict[str, str]:
     """Return the expressions for an operation's parameters: one number an element."""
     names = node.formula.parameters
     return {n: f"load(par, {out.variable(Parameter(node.name, n))} + i)" for n in names}

@@ -462,7 +462,11 @@ def _formula(word: str, text: str, names: tuple[str, ...]) -> Callable[..., Any]
         build = _Build(builder, arguments[0].type)
         values = {n: _Value(build, a) for n, a in zip(names, arguments, strict=True)}
         known: dict[str, Any] = {**_FUNCTIONS, **values}
-        return eval(code, {"__builtins__": {}}, known).vector
+        try:
+            return eval(code, {"__builtins__": {}}, known).vector
+        except (TypeError, AttributeError, NameError) as error:
+            # numba shows where it was, not in which operation.
+            raise TypeError(f"the text of {word!r}, {text!r}: {error}") from error
 
     return _intrinsic(generate, len(names))
 
