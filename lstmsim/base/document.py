@@ -85,14 +85,14 @@ class TableData:
         return {"headings": self.headings, "rows": [row.cells for row in self.rows]}
 
     def rich(self) -> Table:
-        """Return the table for a terminal."""
+        """Return the table for a terminal, without the note, which is longer than its lines."""
         from rich import box
         from rich.markup import escape
         from rich.table import Table
 
         listed = not any(self.headings)
         table = Table(
-            title=self.caption or None,
+            title=None if self.note else self.title or None,
             title_justify="left",
             box=None if listed else box.SIMPLE_HEAD,
             show_header=not listed,

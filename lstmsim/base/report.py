@@ -75,7 +75,12 @@ class Report(abc.ABC):
         for number, block in enumerate(self._blocks):
             if number:
                 yield ""
-            yield Text(block) if isinstance(block, str) else block.rich()
+            if isinstance(block, str):
+                yield Text(block)
+                continue
+            if block.note:
+                yield Text(block.caption)
+            yield block.rich()
 
     def __str__(self) -> str:
         from rich.console import Console
