@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import FunctionBlock
 
+from lstmsim.base import whole_number
 from lstmsim.blocks._ops import OPS
-from lstmsim.blocks._signals import check_width, checked_count, label, signal
+from lstmsim.blocks._signals import check_width, label, signal
 
 
 class Hadamard(FunctionBlock):
@@ -47,7 +48,7 @@ class Hadamard(FunctionBlock):
         :type blockargs: dict
         """
         where = label("HADAMARD", blockargs)
-        super().__init__(nin=checked_count(nin, "nin", 2, where), **blockargs)
+        super().__init__(nin=whole_number(nin, "nin", where, 2, floats=True), **blockargs)
 
     def op_parameters(self) -> dict[str, Any]:
         """Return the operation's parameters: none."""

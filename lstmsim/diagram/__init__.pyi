@@ -14,7 +14,6 @@ from .inputs import initial_states as initial_states
 from .inputs import one_sample as one_sample
 from .inputs import sequences as sequences
 from .inputs import start as start
-from .inputs import states as states
 from .models.catalogue import BLOCKS as BLOCKS
 from .models.expressions import passed_on as passed_on
 from .models.reading import Origin as Origin

@@ -171,8 +171,9 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
         if bd.compiled and (bd.nblocks, bd.nwires) == (len(bd.blocklist), len(bd.wirelist)):
             return bd
         if not any(block.type in ("subsystem", "inport", "outport") for block in bd.blocklist):
-            check_ports(bd)
-            check_loops(wire_graph(bd))
+            wires = wire_graph(bd)
+            check_ports(bd, wires)
+            check_loops(wires)
         for clock in bd.clocklist:
             clock.statenames = []  # bdsim appends to them whenever it compiles
         with translated_errors(bd):

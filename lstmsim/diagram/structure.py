@@ -12,11 +12,22 @@ import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block, Clock
 
-from lstmsim.base import AlgebraicLoopError, DiagramError
+from lstmsim.base import AlgebraicLoopError, DiagramError, InvalidTypeError
 from lstmsim.blocks import FromWorkspace, kind_of, place
 
 #: bdsim takes events within 1e-6 s of one another for one.
 _MERGED = 2e-6
+
+
+def check_is_diagram(value: Any) -> None:
+    """Refuse what is not a block diagram."""
+    if not isinstance(value, BlockDiagram):
+        raise InvalidTypeError(
+            "this is not a block diagram",
+            given=type(value).__name__,
+            expected="a bdsim.BlockDiagram",
+            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
+        )
 
 
 def check_names(bd: BlockDiagram) -> None:
@@ -28,7 +39,7 @@ def check_names(bd: BlockDiagram) -> None:
         If a name has a slash or an unprintable character in it, is empty, is `time`, or stands
         for two signals.
     """
-    seen: dict[str, str] = {"time": "the time axis"}
+    seen: dict[str, Block | None] = {"time": None}
     for block in bd.blocklist:
         name = str(block.name)
         if "/" in name or not name.isprintable() or not name.strip() or name in (".", ".."):
@@ -43,15 +54,17 @@ def check_names(bd: BlockDiagram) -> None:
         finals = [f"{name}_final"] if block.blockclass == "sampled" else []
         for signal in [*(signal_name(block, port) for port in range(block.nout)), *finals]:
             if signal in seen:
+                other = seen[signal]
                 raise DiagramError(
                     "two things would have the same name in the traces",
                     where=place(block),
                     block=block.name,
-                    given=f"{signal!r}, which is also {seen[signal]}",
+                    given=f"{signal!r}, which is also "
+                    f"{'the time axis' if other is None else place(other)}",
                     expected="names that differ",
                     mend="rename the block",
                 )
-            seen[signal] = place(block)
+            seen[signal] = block
 
 
 def signal_name(block: Block, port: int) -> str:
@@ -168,7 +181,7 @@ def add_block(
     )
 
 
-def check_ports(bd: BlockDiagram) -> None:
+def check_ports(bd: BlockDiagram, wires: nx.MultiDiGraph) -> None:
     """Refuse an input port without a wire, or with several.
 
     Raises
@@ -177,7 +190,7 @@ def check_ports(bd: BlockDiagram) -> None:
         If there is one.
     """
     drivers: dict[tuple[str, int], list[str]] = {}
-    for start, end, wire in wire_graph(bd).edges(data=True):
+    for start, end, wire in wires.edges(data=True):
         drivers.setdefault((end, wire["into"]), []).append(start)
     for block in bd.blocklist:
         for port in range(block.nin):

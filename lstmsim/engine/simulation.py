@@ -11,9 +11,9 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
-    InvalidTypeError,
     InvalidValueError,
     NonFiniteSignalError,
+    check_names,
     precision,
 )
 from lstmsim.blocks import place
@@ -145,20 +145,8 @@ def simulate(
 
 
 def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "simulate needs a block diagram",
-            given=type(diagram).__name__,
-            expected="a bdsim.BlockDiagram",
-            mend="make one with build(network) or load(model, workspace)",
-        )
-    if engine not in ENGINES:
-        raise InvalidValueError(
-            "there is no engine of this name",
-            where="engine",
-            given=repr(engine),
-            expected=", ".join(repr(name) for name in ENGINES),
-        )
+    structure.check_is_diagram(diagram)
+    check_names([engine], ENGINES, "engine", "engine")
     if precision(dtype) != np.float64 and engine == "bdsim":
         raise InvalidValueError(
             "bdsim computes in double precision only",

@@ -19,6 +19,7 @@ from lstmsim.base import (
     InvalidTypeError,
     LstmsimError,
     ModelFileError,
+    check_mapping,
     real_array,
     real_vector,
     sample_time,
@@ -286,12 +287,7 @@ def _wired(
 def _checked_workspace(workspace: Mapping[str, Any] | None) -> dict[str, Any]:
     if workspace is None:
         return {}
-    if not isinstance(workspace, Mapping):
-        raise InvalidTypeError(
-            "the workspace is not a mapping",
-            given=type(workspace).__name__,
-            expected="a mapping from names to arrays",
-        )
+    check_mapping(workspace, "the workspace")
     if "clock" in workspace:
         raise InvalidTypeError(
             "the workspace uses a reserved name",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import networkx as nx
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, count
+from lstmsim.base import InvalidValueError, count
 from lstmsim.diagram import host, structure
 from lstmsim.dynamics.feedback.report import Loop, LoopGroup, LoopReport, Wire
 
@@ -76,14 +76,6 @@ def loops(diagram: BlockDiagram, *, limit: int = 1000, seconds: float = 10.0) ->
     D. B. Johnson, Finding all the elementary circuits of a directed graph, SIAM J. Comput. 4
     (1975) 77-84.
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "loops needs a diagram",
-            where="loops",
-            given=type(diagram).__name__,
-            expected="a bdsim BlockDiagram",
-            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
-        )
     return loops_of_wires(flat(diagram), limit, seconds)
 
 
@@ -95,6 +87,7 @@ def flat(diagram: BlockDiagram) -> nx.MultiDiGraph:
     DiagramError
         If it has subsystems, and cannot be compiled.
     """
+    structure.check_is_diagram(diagram)
     if any(block.blockclass == "subsystem" for block in diagram.blocklist):
         host.compile_diagram(diagram)  # bdsim dissolves subsystems when it compiles
     return structure.wire_graph(diagram)

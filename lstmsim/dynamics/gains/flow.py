@@ -10,12 +10,12 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim._version import __version__
-from lstmsim.base import FloatArray, InvalidTypeError, InvalidValueError
+from lstmsim.base import FloatArray, whole_number
 from lstmsim.dynamics.gains.loops import Blocks, coordinates, run_of, split
 from lstmsim.dynamics.gains.products import Scaled, norms
 from lstmsim.dynamics.linearization.compose import jacobians, labels, state_matrix
 from lstmsim.dynamics.linearization.kinks import warn
-from lstmsim.dynamics.linearization.step import Signals, Step
+from lstmsim.dynamics.linearization.step import SampleMap, Signals
 
 
 def gradient_flow(
@@ -124,26 +124,12 @@ def flow_along(
 
 
 def _range(start: Any, end: Any, samples: int) -> tuple[int, int]:
+    first = whole_number(start, "start", "gradient_flow", 0, samples - 1)
     last = samples - 1 if end is None else end
-    for value in (start, last):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise InvalidTypeError(
-                "a sample's number is no whole number",
-                where="gradient_flow",
-                given=f"start={start!r}, end={end!r}",
-                expected="whole numbers",
-            )
-    if not 0 <= start <= last < samples:
-        raise InvalidValueError(
-            "the samples are out of range",
-            where="gradient_flow",
-            given=f"start={start}, end={last}",
-            expected=f"0 ≤ start ≤ end ≤ {samples - 1}, the last sample of the traces",
-        )
-    return int(start), int(last)
+    return first, whole_number(last, "end", "gradient_flow", first, samples - 1)
 
 
-def _within(step: Step, signals: Signals, samples: int) -> dict[str, FloatArray]:
+def _within(step: SampleMap, signals: Signals, samples: int) -> dict[str, FloatArray]:
     """Return ∂(s of all delays)/∂s_d within a sample, by delay d, (S, n, width of d)."""
     drivers = {name: step.driver(name) for name in step.states}
     composed = jacobians(step, signals, drivers.values(), drivers.values())
@@ -161,7 +147,7 @@ def _within(step: Step, signals: Signals, samples: int) -> dict[str, FloatArray]
 
 
 def _one_sample(
-    step: Step, blocks: Blocks, within: dict[str, FloatArray], part: slice
+    step: SampleMap, blocks: Blocks, within: dict[str, FloatArray], part: slice
 ) -> dict[str, Any]:
     """Return the derivative over one sample, its terms, and their norms."""
     variables: dict[str, Any] = {}
@@ -199,7 +185,7 @@ def _norms(matrices: FloatArray) -> FloatArray:
 
 
 def _over_many(
-    step: Step, A: FloatArray, within: FloatArray, delay: str, first: int, last: int
+    step: SampleMap, A: FloatArray, within: FloatArray, delay: str, first: int, last: int
 ) -> tuple[FloatArray, Scaled]:
     """Return ln ‖∂s(last)/∂s(t)‖ for every t, and the delay's rows of A(last) … A(first+1)."""
     names = list(step.states)

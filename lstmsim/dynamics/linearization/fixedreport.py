@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmsim.base import Report, Row, TableData, count, numbers, texts, words
-from lstmsim.dynamics.linearization.step import Array
+from lstmsim.base import Array, Report, Row, TableData, count, numbers, texts, words
 
 #: The largest numbers of rows, and of numbers in a cell; the rest is counted.
 _ROWS, _NUMBERS = 20, 4
@@ -163,6 +162,12 @@ class FixedPoints(Report):
             "smallest_residual": self.smallest_residual,
             "summary": self.summary,
         }
+
+
+def sorted_eigenvalues(A: Array) -> Array:
+    """Return the eigenvalues of a matrix, the largest in magnitude first."""
+    values = np.linalg.eigvals(A)
+    return values[np.argsort(-np.abs(values), kind="stable")]
 
 
 def _numbers(values: Array, most: int = _NUMBERS, between: str = ", ") -> str:

@@ -78,14 +78,6 @@ def plot_diagram(
     >>> figure = ls.plot_diagram(ls.build(network))
     >>> ls.save_plot(figure, "layer.svg")  # doctest: +SKIP
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "plot_diagram draws a diagram",
-            where="plot_diagram",
-            given=type(diagram).__name__,
-            expected="a bdsim BlockDiagram",
-            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
-        )
     graph = flat(diagram)
     if loops is None:
         loops = loops_of_wires(graph)

@@ -9,7 +9,8 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import FloatArray, InvalidValueError
 from lstmsim.diagram import host, interface_of, one_sample, sequences
-from lstmsim.dynamics import Step
+from lstmsim.dynamics import SampleMap
+from lstmsim.reports.analysis import limits
 
 #: Inputs by source name: over time (T, width), or constant (width,).
 Inputs = dict[str, FloatArray]
@@ -25,6 +26,8 @@ def over_time(diagram: BlockDiagram, u: Any, samples: int | None) -> Inputs:
     """
     host.compile_diagram(diagram)
     interface = interface_of(diagram)
+    if samples is None and not interface.sources:
+        samples = limits.FREE_RUN
     return sequences(interface, u, samples, batches=False).inputs[0]
 
 
@@ -33,7 +36,7 @@ def constant(inputs: Inputs) -> bool:
     return all(bool((array == array[:1]).all()) for array in inputs.values())
 
 
-def held_input(step: Step, inputs: Inputs, held: Any) -> tuple[Inputs, str]:
+def held_input(step: SampleMap, inputs: Inputs, held: Any) -> tuple[Inputs, str]:
     """Return the constant input of the fixed points, and what it is in words.
 
     Raises

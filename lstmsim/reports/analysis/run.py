@@ -8,8 +8,9 @@ from typing import Any
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, InvalidTypeError
-from lstmsim.dynamics import Sample, Step, step_of
+from lstmsim.base import DiagramError
+from lstmsim.diagram import structure
+from lstmsim.dynamics import Sample, SampleMap, sample_map
 from lstmsim.networks import Network
 from lstmsim.reports.analysis.context import Context, SkippedError, reason
 from lstmsim.reports.analysis.inputs import held_input, over_time
@@ -79,14 +80,7 @@ def analyze(
     >>> report["fixed points"].found.split(";")[0]
     "at the input's mean: 1 stable"
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "analyze needs a diagram",
-            where="analyze",
-            given=type(diagram).__name__,
-            expected="a bdsim BlockDiagram",
-            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
-        )
+    structure.check_is_diagram(diagram)
     inputs = over_time(diagram, u, samples)
     step, unlowered = _lowered(diagram)
     held_at = ({}, "") if step is None else held_input(step, inputs, held)
@@ -116,9 +110,9 @@ def run_part(
     return Part(kind.name, kind.describe(result, context), note), result
 
 
-def _lowered(diagram: BlockDiagram) -> tuple[Step | None, str]:
+def _lowered(diagram: BlockDiagram) -> tuple[SampleMap | None, str]:
     """Return the map of one sample, or why there is none."""
     try:
-        return step_of(diagram), ""
+        return sample_map(diagram), ""
     except DiagramError as error:
         return None, f"the diagram does not compile: {reason(error)}"
