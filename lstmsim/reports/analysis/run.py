@@ -84,7 +84,7 @@ def analyze(
     inputs = over_time(diagram, u, samples)
     step, unlowered = _lowered(diagram)
     held_at = ({}, "") if step is None else held_input(step, inputs, held)
-    context = Context(diagram, u, samples, inputs, step, unlowered, network, input_bound, held_at)
+    context = Context(diagram, u, samples, network, input_bound, inputs, step, unlowered, held_at)
     # First, as a bound that does not fit is an error.
     found = {CERTIFICATES.attribute: run_part(CERTIFICATES, context, progress)}
     for kind in PARTS[:-1]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import Row, TableData, texts
+from lstmsim.base import Row, TableData, texts, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def facts_table(facts: Iterable[Fact]) -> TableData:
         )
         for f in facts
     )
-    return TableData(texts("figure", "published", "obtained", "agrees to", "ok"), rows)
+    return TableData((*texts("figure", "published", "obtained", "agrees to"), *words("ok")), rows)
 
 
 def cells_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> TableData:
