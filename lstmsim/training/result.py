@@ -113,7 +113,7 @@ class TrainingResult(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "training"
 
     @property

@@ -1,4 +1,4 @@
-"""What a model is: its blocks, their parameters and the widths of their signals."""
+"""Summaries of models: blocks, their parameters and the widths of their signals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lstmsim.diagram.models.reading import load, read_entries
 
 @dataclass(frozen=True)
 class BlockSummary:
-    """One block: its name, type, what drives it, its parameters, and its signals' widths."""
+    """One block: its name, type, drivers, parameters, and its signals' widths."""
 
     name: str
     kind: str
@@ -99,7 +99,7 @@ class ModelSummary(Report):
 
 
 def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> ModelSummary:
-    """Return what a model file is.
+    """Return the summary of a model file.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def wires(path: str | Path) -> nx.MultiDiGraph:
     DiagramError
         If two blocks have the same title.
     FileAccessError, ModelFileError, ExpressionError
-        As `load`, for what the file alone can show to be wrong.
+        As `load`, for errors that the file shows without a workspace.
     """
     _, entries, drivers = read_entries(path)
     graph = nx.MultiDiGraph()
