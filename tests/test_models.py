@@ -12,7 +12,7 @@ import pytest
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 from lstmsim.diagram.models.catalogue import BLOCKS
 from lstmsim.errors import DiagramError, FileAccessError, InvalidValueError
 from tests.conftest import random_input, random_network, workspace_of
@@ -227,7 +227,7 @@ def test_a_shipped_model_over_a_workspace_is_what_build_makes(
     name = "lstm_stacked" if len(network.recurrent) > 1 else "lstm_layer"
     loaded, built = ls.load(ls.model_path(name), workspace), ls.build(network)
     assert contents(loaded) == contents(built)
-    assert [clock.T for clock in host.clocks(loaded)] == [network.Ts]
+    assert [clock.T for clock in structure.clocks(loaded)] == [network.Ts]
 
     u = random_input(network, 5)
     expected, actual = simulate(built, u), simulate(loaded, u)

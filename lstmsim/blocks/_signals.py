@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, count, real_array
+from lstmsim.base import InvalidTypeError, ShapeError, count, real_array
 from lstmsim.blocks._ops import Op
 
 
@@ -83,26 +83,6 @@ def checked_clock(clock: Any, where: str) -> Clock:
         expected="a bdsim clock",
         mend='make one with clock = bd.clock(Ts, name="clock"); in a model file write =clock',
     )
-
-
-def checked_count(n: Any, name: str, least: int, where: str) -> int:
-    """Return a whole number that is not less than the least."""
-    whole = isinstance(n, int | float | np.integer) and float(n).is_integer()
-    if isinstance(n, bool) or not whole:
-        raise InvalidTypeError(
-            f"{name} is not a whole number",
-            where=where,
-            given=f"{name}={n!r}",
-            expected=f"a whole number of at least {least}",
-        )
-    if n < least:
-        raise InvalidValueError(
-            f"{name} is too small",
-            where=where,
-            given=f"{name}={n!r}",
-            expected=f"at least {least}",
-        )
-    return int(n)
 
 
 def checked_number(value: Any, name: str, where: str) -> float:

@@ -6,8 +6,9 @@ from typing import Any
 
 from bdsim.components import FunctionBlock
 
+from lstmsim.base import whole_number
 from lstmsim.blocks._ops import OPS
-from lstmsim.blocks._signals import Elementwise, checked_count, label
+from lstmsim.blocks._signals import Elementwise, label
 
 
 class Hadamard(Elementwise, FunctionBlock):
@@ -45,4 +46,4 @@ class Hadamard(Elementwise, FunctionBlock):
         :type blockargs: dict
         """
         where = label("HADAMARD", blockargs)
-        super().__init__(nin=checked_count(nin, "nin", 2, where), **blockargs)
+        super().__init__(nin=whole_number(nin, "nin", where, 2, floats=True), **blockargs)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock, SampledBlock
 
-from lstmsim.base import ShapeError, real_array
-from lstmsim.blocks._signals import check_width, checked_clock, checked_count, label, signal
+from lstmsim.base import ShapeError, real_array, whole_number
+from lstmsim.blocks._signals import check_width, checked_clock, label, signal
 
 
 class TappedDelay(SampledBlock):
@@ -58,7 +58,7 @@ class TappedDelay(SampledBlock):
         :type blockargs: dict
         """
         where = label("TAPPEDDELAY", blockargs)
-        n = checked_count(n, "n", 1, where)
+        n = whole_number(n, "n", where, 1, floats=True)
         array = real_array(x0, "x0", where)
         before = np.full(n, float(array)) if array.ndim == 0 else array
         rows = before.ndim == 2 and len(before) == n
