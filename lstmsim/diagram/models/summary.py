@@ -12,7 +12,7 @@ import networkx as nx
 import numpy as np
 
 from lstmsim.base import DiagramError, Report, Row, TableData, numbers, texts
-from lstmsim.blocks import KINDS
+from lstmsim.blocks import KINDS, kind_of
 from lstmsim.diagram import host, structure
 from lstmsim.diagram.models import expressions
 from lstmsim.diagram.models.catalogue import BLOCKS, SKIPPED
@@ -127,10 +127,13 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
         widths = host.check_signals(diagram)
         used = structure.clocks(diagram)
         Ts = float(used[0].T) if used else None
-        gains = [b for b in diagram.blocklist if b.type in ("matrixgain", "gain")]
-        constants = [b for b in diagram.blocklist if b.type == "constant"]
-        n_parameters = sum(np.size(b.K) for b in gains) + sum(np.size(b.value) for b in constants)
-        n_states = sum(b.ndstates for b in diagram.blocklist if b.type in ("unitdelay", "zoh"))
+        held = [
+            (attribute == "_x0", np.size(getattr(b, attribute)))
+            for b in diagram.blocklist
+            for attribute in set(kind_of(b).trained.values())
+        ]
+        n_parameters = sum(size for is_state, size in held if not is_state)
+        n_states = sum(size for is_state, size in held if is_state)
     owner = {s: (e, port) for e in blocks for port, s in enumerate(e.outputs)}
 
     def name_of(socket: int) -> str:
