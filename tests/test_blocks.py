@@ -67,6 +67,9 @@ EXAMPLES = {
     "EXP": Example(lambda rng, n: {}, lambda n: (n,)),
     "SQRT": Example(lambda rng, n: {}, lambda n: (n,), positive=True),
     "UNITDELAY": Example(lambda rng, n: {"x0": rng.standard_normal(n)}, lambda n: (n,), (0,)),
+    "TAPPEDDELAY": Example(
+        lambda rng, n: {"n": 2, "x0": rng.standard_normal((2, n))}, lambda n: (n,), (0,)
+    ),
     "FROMWORKSPACE": Example(
         lambda rng, n: {"values": rng.standard_normal((SAMPLES, n))}, lambda n: ()
     ),
@@ -276,6 +279,7 @@ ARRAYS = [
     ("MATRIXGAIN", "K"),
     ("VECTORGAIN", "K"),
     ("UNITDELAY", "x0"),
+    ("TAPPEDDELAY", "x0"),
     ("FROMWORKSPACE", "values"),
 ]
 NUMBERS = [
@@ -284,7 +288,7 @@ NUMBERS = [
     ("HARDSIGMOID", "slope"),
     ("HARDSIGMOID", "offset"),
 ]
-COUNTS = [("HADAMARD", "nin"), ("FROMWORKSPACE", "width")]
+COUNTS = [("HADAMARD", "nin"), ("TAPPEDDELAY", "n"), ("FROMWORKSPACE", "width")]
 
 
 def test_every_parameter_is_among_those_that_are_tried() -> None:
@@ -327,3 +331,19 @@ def test_a_sampled_block_without_a_clock_says_how_to_make_one(name: str, clock: 
     bd, _ = diagram()
     with refused(InvalidTypeError, f"block 'it' ({name})", f"clock={clock!r}", "bd.clock(Ts"):
         CLASSES[name](clock, bd=bd, name="it")
+
+
+def test_a_tapped_delay_has_the_last_samples_side_by_side_the_newest_first() -> None:
+    u = np.arange(1.0, 11).reshape(SAMPLES, 2)
+    block = make("TAPPEDDELAY", n=3, x0=[[-1, -2], [-3, -4], [-5, -6]])
+    before = np.vstack([[[-5, -6], [-3, -4], [-1, -2]], u])
+    expected = [np.concatenate([before[k + 2], before[k + 1], before[k]]) for k in range(SAMPLES)]
+    assert_same(response(block, [u]), expected, "taps")
+
+
+def test_initial_samples_of_a_tapped_delay_are_one_row_each() -> None:
+    assert make("TAPPEDDELAY", n=3)._x0.tolist() == [0, 0, 0]
+    assert make("TAPPEDDELAY", n=2, x0=[1, 2, 3, 4])._x0.tolist() == [1, 2, 3, 4]
+    for x0 in ([1, 2, 3], np.ones((3, 2)), np.ones((1, 2))):
+        with refused(ShapeError, "TAPPEDDELAY", "x0", str(np.shape(x0)), "(2, width)"):
+            make("TAPPEDDELAY", n=2, x0=x0)

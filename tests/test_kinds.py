@@ -17,13 +17,15 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.blocks import KINDS
+from lstmsim.blocks import KINDS, kind_of
 from lstmsim.blocks._formulas import function
 from lstmsim.engine.kernels import cache
 from lstmsim.engine.kernels.vocabulary import words
 from tests.helpers import assert_close, assert_same, diagram
 from tests.test_c_export import run_c
 
+#: One kernel has them all, which is compiled once, and takes its time.
+pytestmark = pytest.mark.timeout(600)
 N, SAMPLES = 3, 12
 LOWERED = sorted(name for name, kind in KINDS.items() if kind.lower)
 
@@ -54,6 +56,7 @@ EXAMPLES = {
     "MATRIXGAIN": Example(lambda rng: {"K": rng.standard_normal((2, N))}),
     "VECTORGAIN": Example(lambda rng: {"K": rng.standard_normal(N)}),
     "UNITDELAY": Example(lambda rng: {"x0": rng.standard_normal(N)}, sampled=True),
+    "TAPPEDDELAY": Example(lambda rng: {"n": 4, "x0": rng.standard_normal((4, N))}, sampled=True),
     "SUM": Example(lambda rng: {"signs": "-+-"}, "s+s"),
     "CONSTANT": Example(lambda rng: {"value": rng.standard_normal(N)}, ""),
     "GAIN": Example(lambda rng: {"K": float(rng.standard_normal())}),
@@ -91,7 +94,7 @@ def everything() -> tuple[Any, np.ndarray]:
                 bd.connect(block[block.nout - 1], bd.TOWORKSPACE(clock, name=f"{name}_out"))
     total = bd.SUM("+" * len(back), name="total")
     for port, block in enumerate(back):
-        width = {"MATRIXGAIN": 2, "MUX": 2 * N, "DEMUX": 1, "INDEX": 4}.get(
+        width = {"MATRIXGAIN": 2, "TAPPEDDELAY": 4 * N, "MUX": 2 * N, "DEMUX": 1, "INDEX": 4}.get(
             str(block.type).upper(), N
         )
         gain = rng.standard_normal((N, width)) / 8
@@ -233,7 +236,7 @@ def test_the_linearization_is_that_of_central_differences() -> None:
     compiled = ls.compile(diagram, engine="numpy")
     k = 4
     system = ls.linearize(diagram, run("numpy"), sample=k)
-    states = [str(b.name) for b in diagram.blocklist if str(b.type) in ("unitdelay", "zoh")]
+    states = [str(b.name) for b in diagram.blocklist if "x0" in kind_of(b).trained]
     start = {name: run("numpy")[name].values[k] for name in states}
 
     def after(**moved: np.ndarray) -> np.ndarray:
@@ -242,12 +245,12 @@ def test_the_linearization_is_that_of_central_differences() -> None:
 
     columns = []
     for name in states:
-        for j in range(N):
-            step = 1e-6 * np.eye(N)[j]
+        for j in range(len(start[name])):
+            step = 1e-6 * np.eye(len(start[name]))[j]
             columns.append(
                 (after(**{name: start[name] + step}) - after(**{name: start[name] - step})) / 2e-6
             )
-    order = [f"{name}[{j}]" for name in states for j in range(N)]
+    order = [f"{name}[{j}]" for name in states for j in range(len(start[name]))]
     place = [list(system.state_labels).index(label) for label in order]
     assert_close(system.A[np.ix_(place, place)], np.stack(columns, axis=1), 1e-7, "A")
 

@@ -58,6 +58,7 @@ PARAMETERS: list[tuple[str, int, dict[str, Any]]] = [
     ("ABS", 1, {}),
     ("EXP", 1, {}),
     ("UNITDELAY", 1, {"x0": RNG.standard_normal(3)}),
+    ("TAPPEDDELAY", 1, {"n": 2, "x0": RNG.standard_normal((2, 3))}),
     ("FROMWORKSPACE", 0, {"values": RNG.standard_normal((SAMPLES, 2)) * 1e-300}),
     ("FROMWORKSPACE", 0, {"values": RNG.standard_normal(SAMPLES)}),
     ("TOWORKSPACE", 1, {}),

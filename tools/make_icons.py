@@ -163,6 +163,15 @@ def unitdelay(s: Sheet) -> None:
     s.text("$z^{{-}1}$", MIDDLE, MIDDLE, 140, MATH)
 
 
+def tappeddelay(s: Sheet) -> None:
+    """Draw a line of delays, tapped after each."""
+    s.line([8, 236], 190, OUTLINE)
+    for x in (30, 102, 174):
+        s.line([x, x + 44, x + 44, x], [168, 168, 212, 212], OUTLINE, closed=True)
+        s.line(x + 58, [60, 190], OUTLINE)
+        s.line([x + 44, x + 58, x + 72], [84, 56, 84], OUTLINE)
+
+
 def array(s: Sheet, left: float, tail: float, tip: float) -> None:
     """Draw an array, one row a sample, and an arrow to the right."""
     x, y = left + np.array([0, 50, 100]), MIDDLE + np.array([-104, -52, 0, 52, 104])
@@ -201,6 +210,7 @@ DRAWN = (
     matrixgain,
     vectorgain,
     unitdelay,
+    tappeddelay,
     fromworkspace,
     toworkspace,
 )

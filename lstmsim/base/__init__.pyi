@@ -1,3 +1,4 @@
+from .arrays import Array as Array
 from .arrays import FloatArray as FloatArray
 from .arrays import count as count
 from .arrays import in_precision as in_precision

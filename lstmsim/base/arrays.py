@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lstmsim.base.errors import InvalidTypeError, InvalidValueError, ShapeError
 
+Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
 

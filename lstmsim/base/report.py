@@ -31,7 +31,7 @@ class Report(abc.ABC):
     @property
     @abc.abstractmethod
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
 
     @property
     def introduction(self) -> str:

@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 class Lowered(NamedTuple):
-    """The operation that computes one output of a block.
+    """The operation that computes one output of a block, or a signal inside it.
 
     Parameters
     ----------
@@ -30,11 +30,21 @@ class Lowered(NamedTuple):
         Its parameters that may be trained.
     static : mapping
         The other ones, which are part of the structure: numbers and tuples, which compare.
+    inputs : tuple of int or str, optional
+        What it reads: input ports by number, signals inside the block by name, and "" for the
+        block's output; all input ports in order if not given.
+    name : str
+        Of a signal inside the block; "" for the outputs, which come in order.
+    width : int
+        Elements of a signal inside the block.
     """
 
     op: str
     arrays: Mapping[str, Array]
     static: Mapping[str, Any]
+    inputs: tuple[int | str, ...] | None = None
+    name: str = ""
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,6 +202,20 @@ def _sum_refused(block: Any) -> str:
     return f"a sum that wraps angles (mode={block.mode!r})" if wraps else ""
 
 
+def _taps(block: Any) -> list[Lowered]:
+    """Return a delay of all samples at once: the input and what is kept of them come next."""
+    total = block.ndstates
+    kept = total - total // block.n
+    x0 = {"x0": block._x0}
+    if not kept:
+        return [Lowered("delay", x0, {})]
+    return [
+        Lowered("delay", x0, {}, ("next",)),
+        Lowered("take", {}, {"index": tuple(range(kept))}, ("",), "kept", kept),
+        Lowered("concatenate", {}, {}, (0, "kept"), "next", total),
+    ]
+
+
 def _take(*indices: tuple[int, ...]) -> list[Lowered]:
     return [Lowered("take", {}, {"index": index}) for index in indices]
 
@@ -232,6 +256,13 @@ _ROWS = (
     _ours("EXP", symbol="exp"),
     _ours("SQRT", symbol="√"),
     _ours("UNITDELAY", {"clock": _CLOCK, "x0": _STATE}, trained={"x0": "_x0"}, symbol="$z^{-1}$"),
+    BlockKind(
+        "TAPPEDDELAY",
+        {"clock": _CLOCK, **_attributes("count", "n"), "x0": _STATE},
+        _taps,
+        trained={"x0": "_x0"},
+        symbol="taps",
+    ),
     BlockKind(
         "FROMWORKSPACE",
         {"clock": _CLOCK, **_attributes("array", "values"), **_attributes("count", "width")},

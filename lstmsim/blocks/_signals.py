@@ -89,7 +89,7 @@ def checked_number(value: Any, name: str, where: str) -> float:
     """Return a finite real number."""
     array = real_array(value, name, where)
     if array.size != 1:
-        raise InvalidTypeError(
+        raise ShapeError(
             f"{name} is not one number",
             where=where,
             given=f"shape {array.shape}",

@@ -27,7 +27,7 @@ class HardSigmoid(Elementwise, FunctionBlock):
     InvalidTypeError, InvalidValueError
         If `slope` and `offset` is not a finite number.
     ShapeError
-        At run, if the input is a matrix.
+        If one is given that is no single number; at run, if the input is a matrix.
 
     References
     ----------

@@ -25,7 +25,7 @@ class LeakyRelu(Elementwise, FunctionBlock):
     InvalidTypeError, InvalidValueError
         If `slope` is not a finite number.
     ShapeError
-        At run, if the input is a matrix.
+        If one is given that is no single number; at run, if the input is a matrix.
 
     References
     ----------

@@ -58,7 +58,7 @@ def diagram_dimensions(bd: BlockDiagram, widths: Mapping[str, int]) -> dict[str,
 
 
 def output_alias(diagram: BlockDiagram, widths: Mapping[str, int]) -> dict[str, str]:
-    """Return y as a second name of what drives the only sink, if no signal is called y."""
+    """Return y as a second name of the only sink's input, if no signal is called y."""
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
     if "y" in widths or len(sinks) != 1:
         return {}

@@ -60,9 +60,9 @@ def save_traces(traces: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
 def netcdf(data: xr.Dataset) -> bytes:
     """Return the content of a NetCDF 4 file."""
-    # No fill value: a NaN is a NaN, and a file without one reads back the same.
+    # A fill value would turn NaN into a missing number.
     encoding = {name: {"_FillValue": None} for name in data.variables}
-    # Made in memory: HDF5 itself cannot end a file on a disk that is full.
+    # In memory, because HDF5 cannot close a file on a full disk.
     return bytes(data.to_netcdf(engine="h5netcdf", encoding=encoding))
 
 

@@ -46,7 +46,7 @@ def dataset(
     Ts : float
         Sample time in seconds.
     engine : str
-        What computed them.
+        The engine that computed them.
     """
     import xarray as xr
 
@@ -67,7 +67,7 @@ def dataset(
             "engine": engine,
             "dtype": str(any_signal.dtype),
             "version": __version__,
-            # So that traces that were cut are not taken for ones whose states are at their end.
+            # If traces are cut, their final states are not those of their last sample.
             "samples_done": start + samples,
         },
     )
@@ -79,7 +79,7 @@ def signal_names(traces: xr.Dataset) -> list[str]:
 
 
 def check_is_traces(traces: Any, name: str = "traces") -> xr.Dataset:
-    """Return traces, or refuse what is none."""
+    """Return traces, or refuse anything else."""
     import xarray as xr
 
     if isinstance(traces, xr.Dataset) and traces.sizes.get("time", 0) > 0:

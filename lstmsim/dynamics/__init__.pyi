@@ -16,5 +16,5 @@ from .linearization.fixedreport import sorted_eigenvalues as sorted_eigenvalues
 from .linearization.linearized import linearize as linearize
 from .linearization.linearized import linearized as linearized
 from .linearization.points import Sample as Sample
-from .linearization.step import Step as Step
-from .linearization.step import step_of as step_of
+from .linearization.step import SampleMap as SampleMap
+from .linearization.step import sample_map as sample_map

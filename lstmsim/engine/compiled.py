@@ -108,7 +108,8 @@ class _FastPath(NamedTuple):
 
     kernels: Kernels
     source: str
-    shape: tuple[int]
+    width: int
+    sample_shape: tuple[int]
     square_limit: float
 
     def takes(self, u: Any) -> TypeGuard[Array]:
@@ -116,13 +117,13 @@ class _FastPath(NamedTuple):
             type(u) is np.ndarray
             and u.ndim == 2
             and u.dtype.kind == "f"
-            and u.shape[1:] == self.shape
+            and u.shape[1] == self.width
             and u.shape[0] > 0
             and float(np.vdot(u, u)) < self.square_limit
         )
 
     def takes_sample(self, u: Any) -> TypeGuard[Array]:
-        return type(u) is np.ndarray and u.shape == self.shape and u.dtype.kind == "f"
+        return type(u) is np.ndarray and u.shape == self.sample_shape and u.dtype.kind == "f"
 
 
 class Compiled:
@@ -170,7 +171,7 @@ class Compiled:
         ((source, width),) = self.graph.sources.items()
         # A sum of squares below it has no NaN, and nothing that is too large for the precision.
         limit = float(np.finfo(self.dtype).max) ** (2 if self.dtype == np.float32 else 1)
-        return _FastPath(self._engine, source, (width,), limit)
+        return _FastPath(self._engine, source, width, (width,), limit)
 
     def own_store(self) -> Store:
         """Return the parameters as they are now, in a store that the diagram does not change."""

@@ -58,6 +58,8 @@ def differentiate(
 def total(found: Sequence[Gradient], out: Array | None = None) -> Array:
     """Return the gradient by all parameters, summed over the sequences."""
     if out is None:
+        if len(found) == 1:
+            return found[0].parameters
         out = np.empty_like(found[0].parameters)
     np.copyto(out, found[0].parameters)
     for other in found[1:]:

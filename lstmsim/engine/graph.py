@@ -148,6 +148,17 @@ def _lowered(block: Block) -> list[Lowered]:
     return kind.lower(block)
 
 
+def _read(block: Block, wanted: Iterable[int | str], ports: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the signals that an operation inside a block reads."""
+
+    def signal(which: int | str) -> str:
+        if isinstance(which, int):
+            return ports[which]
+        return f"{block.name}/{which}" if which else str(block.name)
+
+    return tuple(map(signal, wanted))
+
+
 def lower(diagram: BlockDiagram) -> Graph:
     """Return the graph of a diagram.
 
@@ -176,13 +187,17 @@ def lower(diagram: BlockDiagram) -> Graph:
     nodes = {}
     for block, results in lowered.items():
         inputs = tuple([names[plug.block, plug.port] for plug in block.inports])
-        for port, (op, arrays, static) in enumerate(results):
-            name = names[block, port]
+        for port, found in enumerate(results):
+            # No block's name has a slash: signals inside a block cannot meet others.
+            name = f"{block.name}/{found.name}" if found.name else names[block, port]
+            width = found.width or widths[name]
+            read = inputs if found.inputs is None else _read(block, found.inputs, inputs)
+            static = found.static
             if "index" in static:  # kernels do not count from the end
-                static = {"index": tuple(j % widths[inputs[0]] for j in static["index"])}
-            nodes[name] = Node(
-                name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
-            )
+                count = widths[read[0]]
+                static = {"index": tuple(j % count for j in static["index"])}
+            arrays = tuple(found.arrays)
+            nodes[name] = Node(name, str(block.name), OPS[found.op], read, arrays, static, width)
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
     outputs = (names[s.inports[0].block, s.inports[0].port] for s in sinks)
     return Graph(

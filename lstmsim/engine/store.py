@@ -41,7 +41,8 @@ def views(vector: Array, layout: Layout) -> dict[str, dict[str, Array]]:
     """Return a flat vector's arrays in their shapes, by block and parameter name."""
     found: dict[str, dict[str, Array]] = {}
     for (block, name), (part, shape) in layout.items():
-        found.setdefault(block, {})[name] = vector[part].reshape(shape)
+        array = vector[part]
+        found.setdefault(block, {})[name] = array if len(shape) == 1 else array.reshape(shape)
     return found
 
 

@@ -37,8 +37,8 @@ class Watch:
 
     def __init__(self, diagram: BlockDiagram, graph: Graph, store: Store) -> None:
         self._diagram, self._graph, self._store = diagram, graph, store
-        self._counted = (diagram.blocklist, diagram.wirelist)
-        self._counts = list(map(len, self._counted))
+        self._blocklist, self._wirelist = diagram.blocklist, diagram.wirelist
+        self._counts = (len(self._blocklist), len(self._wirelist))
         self._blocks: list[Any] = []
         self._names: list[str] = []
         self._is_number: list[bool] = []
@@ -56,22 +56,22 @@ class Watch:
         self._lock = threading.Lock()
 
     def _look(self) -> list[Any]:
-        # One call for all attributes: this is done before every run, however short it is.
         return list(map(getitem, self._dicts, self._names))
 
     def unchanged(self) -> bool:
         """Whether blocks' attributes are the objects, and hold the numbers, last seen."""
         values, contents = self._seen
+        # Every run begins here, however short it is: no call of ours, no step for an attribute.
         try:
             # Lists compare their elements by identity first: arrays are not looked into.
-            if self._look() != values:
+            if list(map(getitem, self._dicts, self._names)) != values:
                 return False
         except ValueError:  # another array, which does not say whether it is equal
             return False
         for read, content in contents.values():
             if read() != content:
                 return False
-        return list(map(len, self._counted)) == self._counts
+        return (len(self._blocklist), len(self._wirelist)) == self._counts
 
     def refresh(self) -> None:
         """Take over numbers that were replaced, or changed in place.
@@ -87,7 +87,7 @@ class Watch:
                     self._take_over()
 
     def _take_over(self) -> None:
-        counts = list(map(len, self._counted))
+        counts = (len(self._blocklist), len(self._wirelist))
         if counts != self._counts:
             given, expected = ("{} blocks and {} wires".format(*n) for n in (counts, self._counts))
             raise _changed(given, expected)

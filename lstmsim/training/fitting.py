@@ -21,9 +21,9 @@ from lstmsim.training import loop
 from lstmsim.training.checkpoints import CheckpointWriter
 from lstmsim.training.loop import Trainer, TrainingState
 from lstmsim.training.options import TrainingOptions, combined
-from lstmsim.training.parameters import parameter_source
 from lstmsim.training.problem import Data, training_problem
 from lstmsim.training.result import TrainingResult, training_result
+from lstmsim.training.sources import parameter_source
 
 #: Called as progress(epochs done, epochs, loss, learning rate).
 Progress = Callable[[int, int, float, float], None]

@@ -14,7 +14,8 @@ from lstmsim.engine import Compiled
 from lstmsim.training.data import Sequence, check_varies, sequences
 from lstmsim.training.losses import Losses
 from lstmsim.training.options import TrainingOptions
-from lstmsim.training.parameters import ParameterMap, ParameterSource, map_parameters
+from lstmsim.training.parameters import ParameterMap, map_parameters
+from lstmsim.training.sources import ParameterSource
 
 Data = npt.ArrayLike | Mapping[str, npt.ArrayLike] | list[Any] | None
 
@@ -91,7 +92,6 @@ def training_problem(
             mend="pass validation data, or leave patience out",
         )
     carry = options.carry != "reset"
-
     losses = Losses(compiled, given, options.loss, carry)
     mapped = map_parameters(source, losses.layout, options.frozen, options.train_states)
     if options.weight_decay and not any(map(options.decays, mapped.arrays)):

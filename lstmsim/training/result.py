@@ -24,8 +24,8 @@ from lstmsim.base import (
 from lstmsim.engine import assign, parameters
 from lstmsim.networks import Network
 from lstmsim.training.loop import TrainingState
-from lstmsim.training.parameters import block_arrays
 from lstmsim.training.problem import Problem
+from lstmsim.training.sources import block_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class TrainingResult(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "training"
 
     @property

@@ -7,7 +7,7 @@ from lstmsim.blocks import KINDS
 #: The parameters in model files of the blocks that they may have, by the blocks' kinds.
 BLOCKS = {kind.name: kind.file for kind in KINDS.values() if kind.file is not None}
 
-#: Blocks that users reach for, and what serves instead.
+#: Blocks that users expect, and their replacements.
 INSTEAD = {
     "PROD": "HADAMARD: bdsim's PROD multiplies vectors as matrices",
     "FUNCTION": "blocks of the list: a model file cannot hold a Python function",

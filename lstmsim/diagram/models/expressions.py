@@ -216,7 +216,7 @@ def evaluate(tree: ast.expr, workspace: Mapping[str, Any], text: str, where: str
             mend=f"add {', '.join(missing)} to the workspace",
         )
     try:
-        # Whether what comes out is finite is for the parameter's own check.
+        # The parameter's own check refuses a result that is not finite.
         with np.errstate(all="ignore"):
             return _value(tree, workspace)
     except ExpressionError:

@@ -92,7 +92,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a loaded diagram was made from.
+    """The file and the workspace of a loaded diagram.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Origin:
 
 
 def origin(diagram: BlockDiagram) -> Origin | None:
-    """Return what a diagram was loaded from, None for one that was built or wired by hand."""
+    """Return the origin of a loaded diagram; None if it was built or wired by hand."""
     found: Origin | None = vars(diagram).get("origin")
     return found
 
@@ -330,7 +330,7 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
             expected="one input and one output",
         )
     if kind in SKIPPED:
-        # A MAIN block starts a script; whatever sockets it has belong to no diagram.
+        # A MAIN block starts a script; its sockets belong to no diagram.
         ends = (inputs, outputs) if kind == "CONNECTOR" else ([], [])
         return Entry(kind, str(title), pos, *ends, {}, {})
     if not isinstance(title, str) or not title.strip() or "/" in title:
@@ -371,7 +371,7 @@ def _entry(file: Path, number: int, block: dict[str, Any]) -> Entry:
 
 
 def _socket_id(value: Any) -> int | None:
-    """Return an id that a wire names; whatever is none is no socket's."""
+    """Return a wire's socket id; None if it is not a whole number."""
     return value if type(value) is int else None
 
 
@@ -462,7 +462,7 @@ def _make(
     clock: Any,
     reached: dict[str, tuple[int, int]],
 ) -> Block:
-    """Make one block, its parameters evaluated and checked; note what rows they reach."""
+    """Make one block, with evaluated and checked parameters; note the rows that they use."""
     arguments: dict[str, Any] = {}
     for name, parameter in BLOCKS[entry.kind].items():
         if parameter.kind == "clock":

@@ -1,4 +1,4 @@
-"""What a model is: its blocks, their parameters and the widths of their signals."""
+"""Summaries of models: blocks, their parameters and the widths of their signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import networkx as nx
 import numpy as np
 
 from lstmsim.base import DiagramError, Report, Row, TableData, numbers, texts
-from lstmsim.blocks import KINDS
+from lstmsim.blocks import KINDS, kind_of
 from lstmsim.diagram import host, structure
 from lstmsim.diagram.models import expressions
 from lstmsim.diagram.models.catalogue import BLOCKS, SKIPPED
@@ -21,7 +21,7 @@ from lstmsim.diagram.models.reading import load, read_entries
 
 @dataclass(frozen=True)
 class BlockSummary:
-    """One block: its name, type, what drives it, its parameters, and its signals' widths."""
+    """One block: its name, type, drivers, parameters, and its signals' widths."""
 
     name: str
     kind: str
@@ -99,7 +99,7 @@ class ModelSummary(Report):
 
 
 def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> ModelSummary:
-    """Return what a model file is.
+    """Return the summary of a model file.
 
     Parameters
     ----------
@@ -127,10 +127,13 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
         widths = host.check_signals(diagram)
         used = structure.clocks(diagram)
         Ts = float(used[0].T) if used else None
-        gains = [b for b in diagram.blocklist if b.type in ("matrixgain", "gain")]
-        constants = [b for b in diagram.blocklist if b.type == "constant"]
-        n_parameters = sum(np.size(b.K) for b in gains) + sum(np.size(b.value) for b in constants)
-        n_states = sum(b.ndstates for b in diagram.blocklist if b.type in ("unitdelay", "zoh"))
+        held = [
+            (attribute == "_x0", np.size(getattr(b, attribute)))
+            for b in diagram.blocklist
+            for attribute in set(kind_of(b).trained.values())
+        ]
+        n_parameters = sum(size for is_state, size in held if not is_state)
+        n_states = sum(size for is_state, size in held if is_state)
     owner = {s: (e, port) for e in blocks for port, s in enumerate(e.outputs)}
 
     def name_of(socket: int) -> str:
@@ -174,7 +177,7 @@ def wires(path: str | Path) -> nx.MultiDiGraph:
     DiagramError
         If two blocks have the same title.
     FileAccessError, ModelFileError, ExpressionError
-        As `load`, for what the file alone can show to be wrong.
+        As `load`, for errors that the file shows without a workspace.
     """
     _, entries, drivers = read_entries(path)
     graph = nx.MultiDiGraph()

@@ -90,7 +90,7 @@ def _model(
                 mend=f"use {INSTEAD[kind]}" if kind in INSTEAD else None,
             )
         first = drivers.get((name, 0))
-        # A delay in a feedback path is drawn from right to left: what drives it is to its right.
+        # A delay in a feedback path is drawn from right to left, with its driver to the right.
         flipped = bool(
             block.hasstate
             and first is not None
@@ -182,7 +182,7 @@ def _main_block(number: int, script: str, pos: tuple[float, float]) -> dict[str,
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: numbers exactly, arrays as lists."""
+    """Return a value for JSON: numbers exactly, arrays as lists."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
@@ -191,7 +191,7 @@ def _plain(value: Any) -> Any:
 def _positions(diagram: BlockDiagram) -> dict[str, tuple[float, float]]:
     """Return every block's position, the picture centred on the origin.
 
-    Blocks without a position of their own are put below the others, in rows.
+    Blocks without a position go below the others, in rows.
     """
     placed = {str(b.name): b.pos for b in diagram.blocklist if b.pos is not None}
     below = max((y for _, y in placed.values()), default=-140) + 140

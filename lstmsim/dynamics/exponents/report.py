@@ -1,4 +1,4 @@
-"""A spectrum of Lyapunov exponents, and what it says."""
+"""The report on a spectrum of Lyapunov exponents."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import xarray as xr
 
 from lstmsim.base import FloatArray, Report, Row, TableData, count, numbers
 
-#: An exponent is told from zero if it is this many standard errors away.
+#: An exponent differs from zero if it is this many standard errors away.
 _SURE = 3.0
-#: What rounding makes of an exponent of zero is smaller than this, whatever its standard error.
+#: An exponent of zero is computed as less than this, because of rounding.
 _ROUNDING = 1e-12
 _ROWS = 20
 
@@ -61,8 +61,8 @@ class LyapunovSpectrum(Report):
     def chaotic(self) -> bool:
         """Whether the largest exponent is positive.
 
-        By more than three standard errors, and by more than ln(T)/T of T samples: what grows in
-        proportion to time, and not exponentially, has that for an exponent.
+        By more than three standard errors, and by more than ln(T)/T of T samples, which is the
+        estimate for growth in proportion to time instead of exponential growth.
         """
         slow = math.log(max(self.samples, 2)) / self.samples
         return bool(self.exponents[0] > max(self._unsure, slow))
@@ -75,7 +75,7 @@ class LyapunovSpectrum(Report):
 
     @property
     def summary(self) -> str:
-        """What the spectrum says in a sentence or two."""
+        """The largest exponent and its meaning, in a sentence or two."""
         largest, error = float(self.exponents[0]), float(self.standard_error[0])
         shown = 0.0 if abs(largest) < _ROUNDING else largest
         value = f"The largest exponent is {shown:.4g} ± {error:.1g} a sample"
@@ -106,7 +106,7 @@ class LyapunovSpectrum(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "Lyapunov exponents"
 
     @property

@@ -20,7 +20,7 @@ from lstmsim.diagram import State, held_or_over_time
 from lstmsim.dynamics.exponents.frames import Frame, factored
 from lstmsim.dynamics.exponents.report import LyapunovSpectrum
 from lstmsim.dynamics.linearization.compose import state_matrix
-from lstmsim.dynamics.linearization.step import Step, evaluate, step_of
+from lstmsim.dynamics.linearization.step import SampleMap, evaluate, sample_map
 from lstmsim.engine import compile
 
 DEFAULT_SAMPLES = 100_000
@@ -92,7 +92,7 @@ def lyapunov(
     ----------
     G. Benettin et al., Meccanica 15, 1980; J.-P. Eckmann and D. Ruelle, Rev. Mod. Phys. 57, 1985.
     """
-    step = step_of(diagram)
+    step = sample_map(diagram)
     step.check_has_states("lyapunov", "states, and so no Lyapunov exponents")
     discard = whole_number(discard, "discard", "lyapunov", 0, floats=True)
     if samples is not None:
@@ -133,7 +133,7 @@ def _averaged(given: int | None, samples: int | None, discard: int) -> int:
 
 def _jacobian_chunks(
     diagram: BlockDiagram,
-    step: Step,
+    step: SampleMap,
     inputs: Mapping[str, FloatArray],
     state: State | None,
     lengths: tuple[int, int],

@@ -1,4 +1,4 @@
-"""What a search for feedback loops gives: loops, their groups, and the report on them."""
+"""The result of a search for feedback loops: loops, their groups, and a report."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class LoopGroup:
 
     @property
     def role(self) -> str:
-        """What it is to the other groups: inner, outer, or, apart from them, single."""
+        """The group's position among the others: inner, outer, or, apart from them, single."""
         return "inner" if self.inside else "outer" if self.around else "single"
 
     @property
@@ -139,7 +139,7 @@ class LoopReport(Report):
 
     @property
     def summary(self) -> str:
-        """What there is, in a few sentences."""
+        """The loops in a few sentences, group by group."""
         if not self.groups:
             has = f"has {count(len(self.delays), 'delay')}" if self.delays else "has no delays"
             return f"The diagram {has} and no feedback loops."
@@ -158,7 +158,7 @@ class LoopReport(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "feedback loops"
 
     @property
@@ -216,5 +216,5 @@ def _some(names: tuple[str, ...], most: int) -> tuple[str, ...]:
     return (*names[:ends], f"({len(names) - 2 * ends:,} more)", *names[-ends:])
 
 
-def _rest(number: int, what: str, before: str) -> list[str]:
-    return [f"{before}{count(number, what)}"] if number > 0 else []
+def _rest(number: int, noun: str, before: str) -> list[str]:
+    return [f"{before}{count(number, noun)}"] if number > 0 else []

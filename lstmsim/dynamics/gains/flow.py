@@ -15,7 +15,7 @@ from lstmsim.dynamics.gains.loops import Blocks, coordinates, run_of, split
 from lstmsim.dynamics.gains.products import Scaled, norms
 from lstmsim.dynamics.linearization.compose import jacobians, labels, state_matrix
 from lstmsim.dynamics.linearization.kinks import warn
-from lstmsim.dynamics.linearization.step import Signals, Step
+from lstmsim.dynamics.linearization.step import SampleMap, Signals
 
 
 def gradient_flow(
@@ -129,7 +129,7 @@ def _range(start: Any, end: Any, samples: int) -> tuple[int, int]:
     return first, whole_number(last, "end", "gradient_flow", first, samples - 1)
 
 
-def _within(step: Step, signals: Signals, samples: int) -> dict[str, FloatArray]:
+def _within(step: SampleMap, signals: Signals, samples: int) -> dict[str, FloatArray]:
     """Return ∂(s of all delays)/∂s_d within a sample, by delay d, (S, n, width of d)."""
     drivers = {name: step.driver(name) for name in step.states}
     composed = jacobians(step, signals, drivers.values(), drivers.values())
@@ -147,7 +147,7 @@ def _within(step: Step, signals: Signals, samples: int) -> dict[str, FloatArray]
 
 
 def _one_sample(
-    step: Step, blocks: Blocks, within: dict[str, FloatArray], part: slice
+    step: SampleMap, blocks: Blocks, within: dict[str, FloatArray], part: slice
 ) -> dict[str, Any]:
     """Return the derivative over one sample, its terms, and their norms."""
     variables: dict[str, Any] = {}
@@ -185,7 +185,7 @@ def _norms(matrices: FloatArray) -> FloatArray:
 
 
 def _over_many(
-    step: Step, A: FloatArray, within: FloatArray, delay: str, first: int, last: int
+    step: SampleMap, A: FloatArray, within: FloatArray, delay: str, first: int, last: int
 ) -> tuple[FloatArray, Scaled]:
     """Return ln ‖∂s(last)/∂s(t)‖ for every t, and the delay's rows of A(last) … A(first+1)."""
     names = list(step.states)

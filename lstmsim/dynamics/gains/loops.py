@@ -14,7 +14,7 @@ from lstmsim.dynamics.gains.products import norms
 from lstmsim.dynamics.linearization.compose import labels, state_matrix
 from lstmsim.dynamics.linearization.kinks import described, warn
 from lstmsim.dynamics.linearization.points import signals_along_run
-from lstmsim.dynamics.linearization.step import Signals, Step, step_of
+from lstmsim.dynamics.linearization.step import SampleMap, Signals, sample_map
 
 #: Blocks of the step's Jacobian: by the delay that is changed, and by the delay that it is fed.
 Blocks = dict[tuple[str, str], FloatArray]
@@ -94,15 +94,17 @@ def gains_along(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
     )
 
 
-def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step, Signals, str]:
+def run_of(
+    diagram: BlockDiagram, traces: xr.Dataset, caller: str
+) -> tuple[SampleMap, Signals, str]:
     """Return the sample map of a diagram with delays, all signals of a run, and its kinks."""
-    step = step_of(diagram)
+    step = sample_map(diagram)
     step.check_has_states(caller, "feedback loops")
     signals = signals_along_run(step, traces)
     return step, signals, described(step, signals, traces.sizes["time"])
 
 
-def split(step: Step, A: FloatArray) -> Blocks:
+def split(step: SampleMap, A: FloatArray) -> Blocks:
     """Return the blocks of A, by the delay that is changed and the one that is fed."""
     borders = np.cumsum([0, *step.states.values()])
     parts = {name: slice(borders[k], borders[k + 1]) for k, name in enumerate(step.states)}
@@ -114,7 +116,7 @@ def radii(matrices: FloatArray) -> FloatArray:
     return np.asarray(np.abs(np.linalg.eigvals(matrices)).max(axis=1))
 
 
-def coordinates(step: Step, traces: xr.Dataset) -> dict[str, Any]:
+def coordinates(step: SampleMap, traces: xr.Dataset) -> dict[str, Any]:
     """Return the labels of samples, delays and their elements."""
     elements: dict[str, Any] = {}
     for name, width in step.states.items():

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmsim.base import InvalidValueError
-from lstmsim.dynamics.linearization.jacobian import Array, Jacobian, identity, local_jacobians
-from lstmsim.dynamics.linearization.step import Signals, Step
+from lstmsim.base import Array, InvalidValueError
+from lstmsim.dynamics.linearization.jacobian import Jacobian, identity, local_jacobians
+from lstmsim.dynamics.linearization.step import SampleMap, Signals
 
 #: By signal, and by the seed: the signal that it is differentiated with respect to.
 Composed = dict[str, dict[str, Jacobian]]
@@ -46,13 +46,13 @@ def labels(widths: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def jacobians(
-    step: Step, signals: Signals, wanted: Iterable[str], seeds: Iterable[str]
+    step: SampleMap, signals: Signals, wanted: Iterable[str], seeds: Iterable[str]
 ) -> Composed:
     """Return the Jacobians of some signals with respect to others, within one sample.
 
     Parameters
     ----------
-    step : Step
+    step : SampleMap
         The diagram.
     signals : dict
         All its signals, as `evaluate` returns them.
@@ -134,13 +134,13 @@ def _check_size(elements: int) -> None:
 
 
 def state_space(
-    step: Step, signals: Signals, samples: int, opened: Collection[str] = ()
+    step: SampleMap, signals: Signals, samples: int, opened: Collection[str] = ()
 ) -> StateSpace:
     """Return the exact linearization about every sample.
 
     Parameters
     ----------
-    step : Step
+    step : SampleMap
         The diagram.
     signals : dict
         All its signals, as `evaluate` returns them.
@@ -185,7 +185,7 @@ def state_space(
     )
 
 
-def state_matrix(step: Step, signals: Signals, samples: int) -> Array:
+def state_matrix(step: SampleMap, signals: Signals, samples: int) -> Array:
     """Return the matrices A about every sample, (S, n, n), without B, C and D."""
     n = sum(step.states.values())
     _check_size(samples * n * n)

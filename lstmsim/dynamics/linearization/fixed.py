@@ -7,13 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import whole_number
+from lstmsim.base import Array, whole_number
 from lstmsim.diagram import one_sample
 from lstmsim.dynamics.linearization.compose import state_matrix
 from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints, sorted_eigenvalues
 from lstmsim.dynamics.linearization.kinks import nonsmooth
 from lstmsim.dynamics.linearization.points import Sample, own_states
-from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate, next_states, step_of
+from lstmsim.dynamics.linearization.step import (
+    SampleMap,
+    Signals,
+    evaluate,
+    next_states,
+    sample_map,
+)
 
 #: The largest residual |F(x) − x| of an element, relative to max(1, |x|).
 TOLERANCE = 1e-12
@@ -87,7 +93,7 @@ def fixed_points(
     starts = whole_number(starts, "starts", "fixed_points", 0, floats=True)
     iterations = whole_number(iterations, "iterations", "fixed_points", 1, floats=True)
     seed = whole_number(seed, "seed", "fixed_points", 0, floats=True)
-    step = step_of(diagram)
+    step = sample_map(diagram)
     step.check_has_states("fixed_points", "states, and so no fixed points")
     inputs = {name: value[None, :] for name, value in one_sample(step.interface, u).items()}
     first = np.concatenate([*own_states(diagram, step).values()])
@@ -105,17 +111,19 @@ def fixed_points(
     )
 
 
-def _split(step: Step, x: Array) -> Signals:
+def _split(step: SampleMap, x: Array) -> Signals:
     ends = np.cumsum(list(step.states.values()))[:-1]
     return dict(zip(step.states, np.split(x, ends, axis=1), strict=True))
 
 
-def _next(step: Step, inputs: Mapping[str, Array], x: Array) -> Array:
+def _next(step: SampleMap, inputs: Mapping[str, Array], x: Array) -> Array:
     after = next_states(step, _split(step, x) | dict(inputs))
     return np.concatenate([*after.values()], axis=1)
 
 
-def _starts(step: Step, inputs: Mapping[str, Array], first: Array, number: int, seed: int) -> Array:
+def _starts(
+    step: SampleMap, inputs: Mapping[str, Array], first: Array, number: int, seed: int
+) -> Array:
     rng = np.random.default_rng(seed)
     scales = 10 ** rng.uniform(-1, 1, (number, 1))
     random = scales * rng.standard_normal((number, len(first)))
@@ -129,7 +137,7 @@ def _starts(step: Step, inputs: Mapping[str, Array], first: Array, number: int, 
 
 
 def _newton(
-    step: Step, inputs: Mapping[str, Array], x: Array, iterations: int
+    step: SampleMap, inputs: Mapping[str, Array], x: Array, iterations: int
 ) -> tuple[Array, Array, int]:
     """Return the last iterates of all starts, their scaled residuals, and the number of steps."""
     with np.errstate(all="ignore"):
@@ -147,7 +155,7 @@ def _newton(
 
 
 def _newton_step(
-    step: Step, inputs: Mapping[str, Array], x: Array, residual: Array
+    step: SampleMap, inputs: Mapping[str, Array], x: Array, residual: Array
 ) -> tuple[Array, Array, Array]:
     """Return one damped step from every row, the residuals there, and whether they fell."""
     signals = evaluate(step, _split(step, x) | dict(inputs))
@@ -175,7 +183,7 @@ def _newton_step(
     return iterate, remainder, better
 
 
-def _diverged(step: Step, inputs: Mapping[str, Array], x: Array) -> Array:
+def _diverged(step: SampleMap, inputs: Mapping[str, Array], x: Array) -> Array:
     """Return a mask of points that are far out, where the state hardly changes."""
     diverged = np.zeros(len(x), bool)
     far = np.flatnonzero(np.abs(x).max(axis=1) > _FAR)
@@ -197,7 +205,9 @@ def _distinct(x: Array, residuals: Array) -> list[tuple[Array, float]]:
     return sorted(distinct, key=lambda pair: (np.round(pair[0], 5) + 0.0).tolist())
 
 
-def _described(step: Step, inputs: Mapping[str, Array], x: Array, residual: float) -> FixedPoint:
+def _described(
+    step: SampleMap, inputs: Mapping[str, Array], x: Array, residual: float
+) -> FixedPoint:
     known = _split(step, x[None, :]) | dict(inputs)
     signals = evaluate(step, known)
     eigenvalues = sorted_eigenvalues(state_matrix(step, signals, 1)[0])

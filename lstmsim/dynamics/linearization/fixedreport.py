@@ -1,4 +1,4 @@
-"""What a search for fixed points found, and how hard it searched."""
+"""The result of a search for fixed points, and the effort of the search."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lstmsim.base import Report, Row, TableData, count, numbers, texts, words
-from lstmsim.dynamics.linearization.step import Array
+from lstmsim.base import Array, Report, Row, TableData, count, numbers, texts, words
 
-#: Rows and numbers of the table; what is beyond them is counted.
+#: The largest numbers of rows, and of numbers in a cell; the rest is counted.
 _ROWS, _NUMBERS = 20, 4
 _EIGENVALUES = 3
 #: An eigenvalue this close to 1 is 1, but for rounding.
@@ -25,7 +24,7 @@ class FixedPoint:
     Parameters
     ----------
     states : mapping of ndarray of shape (width,)
-        What the delays hold, by name.
+        The delays' states, by name.
     residual : float
         The largest |F(x) − x| / max(1, |x|) of the elements.
     eigenvalues : ndarray of complex or float
@@ -92,7 +91,7 @@ class FixedPoints(Report):
 
     @property
     def summary(self) -> str:
-        """What was found in a sentence or two."""
+        """The result in a sentence or two."""
         effort = (
             f"Newton's method from {count(self.starts, 'start')}, at most "
             f"{count(self.iterations, 'step')} each"
@@ -117,7 +116,7 @@ class FixedPoints(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "fixed points"
 
     @property
@@ -174,7 +173,7 @@ def sorted_eigenvalues(A: Array) -> Array:
 def _numbers(values: Array, most: int = _NUMBERS, between: str = ", ") -> str:
     """Return the first numbers of a vector; a pair of conjugates as one."""
     shown: list[str] = []
-    # What is zero but for rounding is shown as zero.
+    # Rounding errors of zero are shown as zero.
     left = list(np.where(np.abs(values) < 1e-12 * np.abs(values).max(initial=0), 0, values))
     while left and len(shown) < most:
         value = complex(left.pop(0))

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine import Node
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

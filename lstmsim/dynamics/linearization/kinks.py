@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmsim.dynamics.linearization.jacobian import Array, kinks
-from lstmsim.dynamics.linearization.step import Signals, Step
+from lstmsim.base import Array
+from lstmsim.dynamics.linearization.jacobian import kinks
+from lstmsim.dynamics.linearization.step import SampleMap, Signals
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Kink:
     slopes: tuple[float, ...]
 
 
-def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Kink]:
+def nonsmooth(step: SampleMap, signals: Signals, samples: int) -> dict[str, Kink]:
     """Return the kinks that a run meets, by signal name."""
     met = {}
     for node in step.nodes:
@@ -40,12 +41,12 @@ def nonsmooth(step: Step, signals: Signals, samples: int) -> dict[str, Kink]:
     return met
 
 
-def described(step: Step, signals: Signals, samples: int, sample: int | None = None) -> str:
+def described(step: SampleMap, signals: Signals, samples: int, sample: int | None = None) -> str:
     """Return a sentence about where the kinks are; empty if there are none.
 
     Parameters
     ----------
-    step, signals : Step, Signals
+    step, signals : SampleMap, Signals
         The diagram, and all its signals.
     samples : int
         Number of samples.

@@ -21,7 +21,7 @@ from lstmsim.diagram import State
 from lstmsim.dynamics.linearization.compose import StateSpace, state_space
 from lstmsim.dynamics.linearization.kinks import described, warn
 from lstmsim.dynamics.linearization.points import Sample, check_kind, point, signals_along_run
-from lstmsim.dynamics.linearization.step import Signals, Step, evaluate, step_of
+from lstmsim.dynamics.linearization.step import SampleMap, Signals, evaluate, sample_map
 
 
 def linearize(
@@ -112,7 +112,7 @@ def linearized(
 ) -> tuple[Any, str]:
     """Return the result of `linearize`, and the text of its warning."""
     _check_arguments(traces, sample, state, u)
-    step = step_of(diagram)
+    step = sample_map(diagram)
     opened = _opened(step, open)
     if traces is None:
         signals, samples = evaluate(step, point(diagram, step, state, u)), 1
@@ -147,7 +147,7 @@ def _check_arguments(traces: Any, sample: Any, state: Any, u: Any) -> None:
         )
 
 
-def _opened(step: Step, names: Collection[str]) -> tuple[str, ...]:
+def _opened(step: SampleMap, names: Collection[str]) -> tuple[str, ...]:
     check_kind(names, "open", (str, Collection), "names of delays")
     chosen = [names] if isinstance(names, str) else list(names)
     check_names(chosen, step.states, "delay", "open")
@@ -173,7 +173,7 @@ def _check_finite(space: StateSpace) -> None:
 
 def _dataset(
     space: StateSpace,
-    step: Step,
+    step: SampleMap,
     signals: Signals,
     traces: xr.Dataset,
     opened: tuple[str, ...],

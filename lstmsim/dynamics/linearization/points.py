@@ -10,16 +10,16 @@ import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, real_array
+from lstmsim.base import Array, InvalidTypeError, InvalidValueError, ShapeError, real_array
 from lstmsim.diagram import State, check_is_traces, initial_states, one_sample
-from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate
+from lstmsim.dynamics.linearization.step import SampleMap, Signals, evaluate
 from lstmsim.engine import parameters
 
 #: An input at one sample: a vector, or vectors by source name.
 Sample = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 
-def signals_along_run(step: Step, traces: xr.Dataset) -> Signals:
+def signals_along_run(step: SampleMap, traces: xr.Dataset) -> Signals:
     """Return all signals of a run, computed from its delays' outputs and its inputs.
 
     Raises
@@ -71,7 +71,7 @@ def signals_along_run(step: Step, traces: xr.Dataset) -> Signals:
     return signals
 
 
-def _check_same(step: Step, signals: Signals, traces: xr.Dataset) -> None:
+def _check_same(step: SampleMap, signals: Signals, traces: xr.Dataset) -> None:
     """Refuse traces whose signals differ from those that the diagram computes from their states."""
     single = any(str(traces[n].dtype) == "float32" for n in traces if n in signals)
     tolerance = 1e-3 if single else 1e-8
@@ -95,7 +95,7 @@ def _check_same(step: Step, signals: Signals, traces: xr.Dataset) -> None:
             )
 
 
-def point(diagram: BlockDiagram, step: Step, state: State | None, u: Sample | None) -> Signals:
+def point(diagram: BlockDiagram, step: SampleMap, state: State | None, u: Sample | None) -> Signals:
     """Return the outputs of delays and sources at an operating point, one sample.
 
     Raises
@@ -108,7 +108,7 @@ def point(diagram: BlockDiagram, step: Step, state: State | None, u: Sample | No
     return {name: value[None, :] for name, value in known.items()}
 
 
-def own_states(diagram: BlockDiagram, step: Step) -> dict[str, Array]:
+def own_states(diagram: BlockDiagram, step: SampleMap) -> dict[str, Array]:
     """Return the delays' own initial states, by name."""
     arrays = parameters(diagram.blocklist)
     return {

@@ -11,21 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import CompilationError, DiagramError
+from lstmsim.base import Array, CompilationError, DiagramError
 from lstmsim.diagram import Interface, Source
 from lstmsim.engine import Graph, Node, lower, make_schedule, op_arguments
 from lstmsim.engine import evaluate as evaluate_nodes
 
-Array = npt.NDArray[Any]
 #: Arrays of shape (samples, width), or (1, width) where they are the same at every sample.
 Signals = dict[str, Array]
 
 
 @dataclass(frozen=True)
-class Step:
+class SampleMap:
     """A diagram's computation of one sample.
 
     Parameters
@@ -79,7 +77,7 @@ class Step:
         return self.graph.nodes[delay].inputs[0]
 
 
-def step_of(diagram: BlockDiagram) -> Step:
+def sample_map(diagram: BlockDiagram) -> SampleMap:
     """Return a diagram's map of one sample, with the present values of its parameters.
 
     Raises
@@ -94,7 +92,7 @@ def step_of(diagram: BlockDiagram) -> Step:
         node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory
     )
     arguments = {node.name: op_arguments(node, graph.parameters) for node in ordered}
-    return Step(graph, ordered, arguments)
+    return SampleMap(graph, ordered, arguments)
 
 
 def _lowered(diagram: BlockDiagram) -> Graph:
@@ -108,12 +106,12 @@ def _lowered(diagram: BlockDiagram) -> Graph:
         ) from None
 
 
-def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
+def evaluate(step: SampleMap, known: Mapping[str, Array]) -> Signals:
     """Return every signal at all samples at once.
 
     Parameters
     ----------
-    step : Step
+    step : SampleMap
         The map.
     known : mapping of ndarray of shape (samples, width)
         The outputs of delays and sources.
@@ -126,7 +124,7 @@ def evaluate(step: Step, known: Mapping[str, Array]) -> Signals:
     return evaluate_nodes(step.nodes, step.settings, known)
 
 
-def next_states(step: Step, known: Mapping[str, Array]) -> Signals:
+def next_states(step: SampleMap, known: Mapping[str, Array]) -> Signals:
     """Return the delays' outputs one sample later."""
     signals = evaluate(step, known)
     samples = max((len(value) for value in known.values()), default=1)

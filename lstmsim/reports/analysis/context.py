@@ -11,7 +11,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import LstmsimError, count
-from lstmsim.dynamics import Step
+from lstmsim.dynamics import SampleMap
 from lstmsim.networks import Network
 from lstmsim.reports.analysis import limits
 from lstmsim.reports.analysis.inputs import Inputs
@@ -31,7 +31,7 @@ class Context:
         The arguments of `analyze`.
     inputs : dict of ndarray
         What the sources put out along the run.
-    step : Step or None
+    step : SampleMap or None
         The map of one sample, if the diagram lowers, else
     unlowered : str
         why it does not.
@@ -49,7 +49,7 @@ class Context:
     network: Network | Mapping[str, npt.ArrayLike] | None
     input_bound: npt.ArrayLike | None
     inputs: Inputs
-    step: Step | None
+    step: SampleMap | None
     unlowered: str
     held: tuple[Inputs, str]
     traces: xr.Dataset | None = None
@@ -67,7 +67,7 @@ class Context:
         bound = f"of the last {most:,} of {count(samples, 'sample')}, for {count(n, 'state')}"
         return replace(self, traces=traces.isel(time=slice(samples - most, None)), bound=bound)
 
-    def lowered(self, delays: bool = True) -> Step:
+    def lowered(self, delays: bool = True) -> SampleMap:
         """Return the map of one sample.
 
         Raises

@@ -9,7 +9,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import FloatArray, InvalidValueError
 from lstmsim.diagram import host, interface_of, one_sample, sequences
-from lstmsim.dynamics import Step
+from lstmsim.dynamics import SampleMap
 from lstmsim.reports.analysis import limits
 
 #: Inputs by source name: over time (T, width), or constant (width,).
@@ -36,7 +36,7 @@ def constant(inputs: Inputs) -> bool:
     return all(bool((array == array[:1]).all()) for array in inputs.values())
 
 
-def held_input(step: Step, inputs: Inputs, held: Any) -> tuple[Inputs, str]:
+def held_input(step: SampleMap, inputs: Inputs, held: Any) -> tuple[Inputs, str]:
     """Return the constant input of the fixed points, and what it is in words.
 
     Raises

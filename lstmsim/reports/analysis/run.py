@@ -10,7 +10,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
 from lstmsim.diagram import structure
-from lstmsim.dynamics import Sample, Step, step_of
+from lstmsim.dynamics import Sample, SampleMap, sample_map
 from lstmsim.networks import Network
 from lstmsim.reports.analysis.context import Context, SkippedError, reason
 from lstmsim.reports.analysis.inputs import held_input, over_time
@@ -110,9 +110,9 @@ def run_part(
     return Part(kind.name, kind.describe(result, context), note), result
 
 
-def _lowered(diagram: BlockDiagram) -> tuple[Step | None, str]:
+def _lowered(diagram: BlockDiagram) -> tuple[SampleMap | None, str]:
     """Return the map of one sample, or why there is none."""
     try:
-        return step_of(diagram), ""
+        return sample_map(diagram), ""
     except DiagramError as error:
         return None, f"the diagram does not compile: {reason(error)}"

@@ -90,7 +90,7 @@ class BenchReport(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "Speed"
 
     @property

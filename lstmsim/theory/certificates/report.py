@@ -153,7 +153,7 @@ class StabilityReport(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "stability certificates"
 
     @property

@@ -59,7 +59,7 @@ class Linearity(Report):
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading of the report."""
         return "linearity"
 
     @property
