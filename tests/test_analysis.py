@@ -337,7 +337,7 @@ def test_certificates_are_for_networks(published: Case, smallest: Case) -> None:
 
 def test_what_does_not_fit_is_refused(published: Case) -> None:
     bd, u, network = published.diagram, published.u, published.network
-    with refused(InvalidTypeError, "analyze needs a diagram", "Network"):
+    with refused(InvalidTypeError, "not a block diagram", "Network", "ls.build"):
         ls.analyze(network, u)
     with refused(ShapeError, "(51, 3)", "4 columns"):
         ls.analyze(bd, u[:, :3])

@@ -18,6 +18,7 @@ import pytest
 
 import lstmsim
 from lstmsim.base.arrays import count
+from lstmsim.blocks import KINDS
 from lstmsim.diagram import host
 from lstmsim.errors import InvalidTypeError, InvalidValueError, ShapeError
 from tests.helpers import assert_close, assert_same, diagram, difference_quotients, refused
@@ -43,6 +44,8 @@ class Example:
     inputs: Any
     #: Input ports whose width the block checks, by the width that it is then told to have.
     checked: tuple[int, ...] = ()
+    #: Whether it takes positive numbers alone.
+    positive: bool = False
 
 
 EXAMPLES = {
@@ -52,6 +55,17 @@ EXAMPLES = {
     "MATRIXGAIN": Example(
         lambda rng, n: {"K": rng.standard_normal((n + 1, n))}, lambda n: (n,), (0,)
     ),
+    "VECTORGAIN": Example(lambda rng, n: {"K": rng.standard_normal(n)}, lambda n: (n,), (0,)),
+    "DIVIDE": Example(lambda rng, n: {}, lambda n: (n, n), (1,)),
+    "RELU": Example(lambda rng, n: {}, lambda n: (n,)),
+    "LEAKYRELU": Example(lambda rng, n: {"slope": 0.2}, lambda n: (n,)),
+    "ELU": Example(lambda rng, n: {"alpha": 0.7}, lambda n: (n,)),
+    "SOFTPLUS": Example(lambda rng, n: {}, lambda n: (n,)),
+    "SOFTSIGN": Example(lambda rng, n: {}, lambda n: (n,)),
+    "HARDSIGMOID": Example(lambda rng, n: {"slope": 0.2, "offset": 0.4}, lambda n: (n,)),
+    "ABS": Example(lambda rng, n: {}, lambda n: (n,)),
+    "EXP": Example(lambda rng, n: {}, lambda n: (n,)),
+    "SQRT": Example(lambda rng, n: {}, lambda n: (n,), positive=True),
     "UNITDELAY": Example(lambda rng, n: {"x0": rng.standard_normal(n)}, lambda n: (n,), (0,)),
     "FROMWORKSPACE": Example(
         lambda rng, n: {"values": rng.standard_normal((SAMPLES, n))}, lambda n: ()
@@ -74,7 +88,8 @@ def example(name: str, n: int = 3, seed: int = 0) -> tuple[Any, list[np.ndarray]
     """Return a block with random parameters, and inputs of shape (SAMPLES, width)."""
     rng = np.random.default_rng(seed)
     block = make(name, **EXAMPLES[name].parameters(rng, n))
-    return block, [rng.standard_normal((SAMPLES, width)) for width in EXAMPLES[name].inputs(n)]
+    inputs = [rng.standard_normal((SAMPLES, width)) for width in EXAMPLES[name].inputs(n)]
+    return block, [np.exp(u) if EXAMPLES[name].positive else u for u in inputs]
 
 
 def response(block: Any, inputs: list[Any]) -> np.ndarray:
@@ -181,11 +196,13 @@ def test_the_pullback_is_the_gradient_of_the_block(name: str) -> None:
 
         expected = difference_quotients(of_input, u, cotangent)
         assert_close(for_inputs[port], expected, 1e-7, f"{name}, input {port}")
-    assert set(for_parameters) == set(parameters)
-    for key, value in parameters.items():
+    assert set(for_parameters) == set(block.op.trained)
+    for key in block.op.trained:
+        value = np.asarray(parameters[key])
+        own = KINDS[name].trained[key].removeprefix("_")
 
-        def of_parameter(x: np.ndarray, key: str = key) -> np.ndarray:
-            return response(make(name, **{**parameters, key: x}), inputs)
+        def of_parameter(x: np.ndarray, own: str = own) -> np.ndarray:
+            return response(make(name, **{own: x}), inputs)
 
         expected = difference_quotients(of_parameter, value, cotangent)
         assert_close(for_parameters[key], expected, 1e-7, f"{name}, parameter {key}")
@@ -255,13 +272,24 @@ def test_nan_and_infinity_pass_through_without_exception_or_warning(name: str, b
         assert_same(np.isnan(actual), np.isnan(expected), name)
 
 
-ARRAYS = [("MATRIXGAIN", "K"), ("UNITDELAY", "x0"), ("FROMWORKSPACE", "values")]
+ARRAYS = [
+    ("MATRIXGAIN", "K"),
+    ("VECTORGAIN", "K"),
+    ("UNITDELAY", "x0"),
+    ("FROMWORKSPACE", "values"),
+]
+NUMBERS = [
+    ("ELU", "alpha"),
+    ("LEAKYRELU", "slope"),
+    ("HARDSIGMOID", "slope"),
+    ("HARDSIGMOID", "offset"),
+]
 COUNTS = [("HADAMARD", "nin"), ("FROMWORKSPACE", "width")]
 
 
 def test_every_parameter_is_among_those_that_are_tried() -> None:
     every = {(name, key) for name in LIBRARY for key in signature(name) if key != "clock"}
-    assert every == {*ARRAYS, *COUNTS}
+    assert every == {*ARRAYS, *NUMBERS, *COUNTS}
 
 
 @pytest.mark.parametrize(
@@ -278,7 +306,7 @@ def test_every_parameter_is_among_those_that_are_tried() -> None:
         (np.ones((2, 2, 2)), ShapeError, "(2, 2, 2)"),
     ],
 )
-@pytest.mark.parametrize(("name", "key"), ARRAYS)
+@pytest.mark.parametrize(("name", "key"), [*ARRAYS, *NUMBERS])
 def test_an_array_of_anything_but_finite_numbers_is_refused(
     name: str, key: str, value: Any, kind: type[Exception], words: str
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +116,14 @@ def test_a_demo_s_folder_that_cannot_be_made(cli: Cli, out: str) -> None:
         assert "Not a directory" in done.err
         assert os.listdir() == ["file"]
     assert Path("file").read_text() == "kept"
+
+
+def test_a_terminal_without_the_signs_of_the_table_shows_what_it_can() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lstmsim", "loops", "lstm_layer"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"c_prev ? fc ? c ? c_prev" in done.stdout

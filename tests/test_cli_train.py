@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import os
 import signal
@@ -16,7 +18,10 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
+from lstmsim.cli.options import chosen, with_options
+from lstmsim.cli.training import train
 from lstmsim.engine.objective import Objective
+from lstmsim.training import OPTIMIZERS, SCHEDULES, TrainingOptions
 from tests.conftest import Outcome, random_input, random_network, workspace_of
 from tests.helpers import assert_close, assert_same
 
@@ -184,12 +189,77 @@ def test_divergence_is_said_and_is_the_exit_status(cli: Cli, files: list[str]) -
         assert np.isfinite(array).all()
 
 
+@dataclasses.dataclass(frozen=True)
+class Halving:
+    """A schedule that somebody adds.
+
+    Parameters
+    ----------
+    least : float
+        Where it ends.
+    """
+
+    least: float
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Return the factor."""
+        return max(0.5**epoch, self.least)
+
+
+def test_a_row_that_is_added_is_an_option_with_its_settings() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        """Options of something.
+
+        Parameters
+        ----------
+        rounds : int, optional
+            How many.
+        names : tuple of str, optional
+            Of whom.
+        schedule : Halving or Constant, optional
+            How.
+        """
+
+        rounds: int = 3
+        names: tuple[str, ...] = ("a",)
+        schedule: object = ls.training.Constant()
+
+    tables = {"schedule": {"constant": ls.training.Constant, "halving": Halving}}
+
+    @with_options(Options, tables)
+    def command(model: str, **options: Any) -> None:
+        """Do nothing."""
+
+    parameters = inspect.signature(command).parameters
+    assert list(parameters) == ["model", "rounds", "names", "schedule", "least"]
+    defaults = [p.default for p in list(parameters.values())[1:]]
+    assert defaults == [3, ["a"], "constant", None]
+    helps = [p.annotation.__metadata__[0].help for p in list(parameters.values())[1:]]
+    assert helps == ["How many.", "Of whom.", "constant or halving.", "halving: Where it ends."]
+    given = {"rounds": 5, "names": ["b"], "schedule": "halving", "least": 0.1}
+    assert chosen(Options, tables, given) == Options(5, ["b"], Halving(0.1))  # type: ignore[arg-type]
+    with pytest.raises(ls.errors.InvalidValueError, match=r"needs more settings[^$]+--least"):
+        chosen(Options, tables, given | {"least": None})
+    with pytest.raises(ls.errors.InvalidValueError, match=r"another choice[^$]+--least"):
+        chosen(Options, tables, given | {"schedule": "constant"})
+
+
+def test_every_option_of_fit_is_one_of_the_command() -> None:
+    names = inspect.signature(train).parameters
+    for kind in (TrainingOptions, *OPTIMIZERS.values(), *SCHEDULES.values()):
+        missing = {f.name for f in dataclasses.fields(kind)} - set(names)
+        assert missing == set(), kind
+
+
 BAD: dict[str, tuple[list[Any], list[str]]] = {
     "a zero learning rate": (["--learning-rate", 0], ["learning_rate=0", "> 0"]),
     "negative epochs": (["--epochs", -3], ["epochs=-3"]),
     "an unknown schedule": (["--schedule", "warm"], ["constant, piecewise or cosine"]),
     "an unknown optimizer": (["--optimizer", "lion"], ["'lion'"]),
     "a pattern that matches nothing": (["--freeze", "Q*"], ["'Q*'", "W, R, b, F, c0, y0"]),
+    "a setting of another optimizer": (["--momentum", 0.5], ["--optimizer adam", "--momentum"]),
+    "a setting out of its range": (["--optimizer", "sgd", "--momentum", 2], ["momentum=2"]),
     "everything frozen": (["--freeze", "*"], ["nothing to train"]),
     "a missing target": (["--target", "no.csv"], ["no.csv"]),
     "another ending": (["--out", "trained.txt"], [".npz or .mat"]),

@@ -92,7 +92,8 @@ def documented(module: ModuleType) -> dict[str, Any]:
         if inspect.isclass(item):
             for method, member in vars(item).items():
                 function = member.fget if isinstance(member, property) else member
-                if inspect.isfunction(function) and not method.startswith("_"):
+                own = getattr(function, "__name__", "") == method  # a field's default is not
+                if inspect.isfunction(function) and own and not method.startswith("_"):
                     found[f"{module.__name__}.{name}.{method}"] = function
     return found
 

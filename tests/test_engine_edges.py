@@ -207,7 +207,6 @@ def compiled(request: pytest.FixtureRequest, small: Any) -> Any:
         (np.array([1.0, 2.0], object), InvalidTypeError, "objects"),
         (np.array([1.0, np.nan]), InvalidValueError, "NaN"),
         (np.array([np.inf, 1.0]), InvalidValueError, "Inf"),
-        (np.ones(3), ShapeError, "2 columns"),
     ],
 )
 def test_a_sample_that_is_none_is_refused_by_every_engine(
@@ -219,6 +218,17 @@ def test_a_sample_that_is_none_is_refused_by_every_engine(
             call()
     with refused(kind, words):
         compiled.forward(np.stack([u, u]))
+
+
+def test_a_sample_of_another_shape_is_refused_by_every_engine(compiled: Any) -> None:
+    state = {"h_prev": np.zeros(3), "c_prev": np.zeros(3)}
+    for given in ({}, {"state": state}):
+        with refused(ShapeError, "block 'u'", "shape (3,)", "a vector of 2"):
+            compiled.step(np.ones(3), **given)
+        with refused(ShapeError, "shape (5, 2)", "a vector of 2", "many samples at once"):
+            compiled.step(np.ones((5, 2)), **given)
+    with refused(ShapeError, "(2, 3)", "2 columns"):
+        compiled.forward(np.ones((2, 3)))
 
 
 @pytest.mark.parametrize(

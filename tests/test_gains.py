@@ -276,8 +276,12 @@ def test_what_does_not_fit_is_refused(published: Case) -> None:
             function(bd, traces)
         with refused(InvalidValueError, "lack", "h_prev, c_prev"):
             function(published.diagram, published.traces[["u"]])
-    for bad in ({"end": 51}, {"start": -1}, {"start": 9, "end": 8}):
-        with refused(InvalidValueError, "out of range", "≤ 50"):
+    for bad, words in (
+        ({"end": 51}, "end is too large"),
+        ({"start": -1}, "start is too small"),
+        ({"start": 9, "end": 8}, "from 9 to 50"),
+    ):
+        with refused(InvalidValueError, words, "to 50"):
             ls.gradient_flow(published.diagram, published.traces, **bad)
     with refused(InvalidTypeError, "whole number", "1.5"):
         ls.gradient_flow(published.diagram, published.traces, start=1.5)

@@ -10,7 +10,7 @@ import pytest
 from bdsim.blockdiagram import BlockDiagram
 
 import lstmsim as ls
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 from lstmsim.errors import (
     AlgebraicLoopError,
     DiagramError,
@@ -110,7 +110,7 @@ def test_a_name_that_cannot_be_a_signals_is_refused(name: str) -> None:
     bd, _ = diagram()
     bd.CONSTANT(1.0, name="k").name = name
     with refused(DiagramError, "cannot be the name of a signal", repr(name), "slash"):
-        host.check_names(bd)
+        structure.check_names(bd)
 
 
 def same_names(bd: BlockDiagram, clock: Any) -> tuple[Any, str]:
@@ -139,7 +139,7 @@ def test_names_that_would_stand_for_two_things_are_refused(clash: Callable[..., 
     block, name = clash(*diagram())
     block.name = name
     with refused(DiagramError, "the same name", repr(name), "names that differ"):
-        host.check_names(block.bd)
+        structure.check_names(block.bd)
 
 
 def wired(*terms: Any) -> BlockDiagram:
@@ -254,7 +254,7 @@ def test_clocks_are_returned_from_the_fastest_and_only_those_in_use() -> None:
     slow, fast, unused = (bd.clock(T, name=f"T{T}") for T in (0.3, 0.1, 0.05))
     bd.UNITDELAY(slow, name="a")
     bd.UNITDELAY(fast, name="b")
-    assert host.clocks(bd) == [fast, slow]
+    assert structure.clocks(bd) == [fast, slow]
     assert unused in bd.clocklist
 
 
@@ -272,7 +272,7 @@ def test_clocks_that_do_not_share_their_samples_are_refused(
     for n, (T, name) in enumerate(zip(periods, names, strict=True)):
         bd.UNITDELAY(bd.clock(T, name=name), name=f"delay{n}")
     with refused(DiagramError, *words):
-        host.clocks(bd)
+        structure.clocks(bd)
 
 
 def test_two_clocks_too_fast_for_bdsim_are_refused_or_right() -> None:
@@ -293,8 +293,8 @@ def test_two_clocks_too_fast_for_bdsim_are_refused_or_right() -> None:
 def test_signal_names_have_the_port_where_there_are_several() -> None:
     bd, _ = diagram()
     split, one = bd.DEMUX(2, name="split"), bd.CONSTANT(1.0, name="one")
-    assert host.signal_name(split, 1) == "split[1]"
-    assert host.signal_ports(bd) == {
+    assert structure.signal_name(split, 1) == "split[1]"
+    assert structure.signal_ports(bd) == {
         "split[0]": (split, 0),
         "split[1]": (split, 1),
         "one": (one, 0),

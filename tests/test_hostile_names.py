@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lstmsim as ls
-from lstmsim.diagram import host
+from lstmsim.diagram import structure
 from lstmsim.engine.kernels import cache as lanes
 from lstmsim.errors import DiagramError
 from tests.helpers import assert_close, diagram
@@ -86,7 +86,7 @@ def test_hostile_names_change_nothing(roles: tuple[str, ...], given_names: list[
     plain = {role: role for role in ROLES}
     try:
         bd = looped(called)
-        host.check_names(bd)
+        structure.check_names(bd)
     except (DiagramError, ValueError):
         return  # a name twice, or one that no signal may have
     expected = results(looped(plain), u, "numpy")

@@ -396,8 +396,8 @@ def test_calculated_weights_are_the_linear_system_at_the_origin() -> None:
 
 
 def test_a_sample_out_of_range_is_refused(published: Case) -> None:
-    for sample in (51, -1):
-        with refused(InvalidValueError, "out of range", str(sample), "from 0 to 50"):
+    for sample, words in ((51, "too large"), (-1, "too small")):
+        with refused(InvalidValueError, words, str(sample), "from 0 to 50"):
             ls.linearize(published.diagram, published.traces, sample)
     for sample in (1.5, True, "3"):
         with refused(InvalidTypeError, "sample", repr(sample)):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 from lstmsim.diagram.models.summary import wires
 from lstmsim.dynamics.feedback.report import Loop, LoopReport
 from lstmsim.errors import AlgebraicLoopError, InvalidTypeError, InvalidValueError
@@ -115,7 +115,7 @@ def test_a_loaded_model_has_the_loops_of_the_built_one(published: Case) -> None:
 @pytest.mark.parametrize("model", ["lstm_layer", "lstm_stacked"])
 def test_a_file_without_a_workspace_has_the_wires_of_the_built_network(model: str) -> None:
     units = (3,) if model == "lstm_layer" else (3, 2)
-    built = host.wire_graph(ls.build(random_network(units, bias=False)))
+    built = structure.wire_graph(ls.build(random_network(units, bias=False)))
     read = wires(model)
     for name in read:
         ours, theirs = read.nodes[name], built.nodes[name]

@@ -303,7 +303,7 @@ def test_what_does_not_fit_is_refused(published: Case, chaotic_lstm: Any) -> Non
         ls.lyapunov(published.diagram, published.u)
     with refused(InvalidValueError, "too short", "10 + 50"):
         ls.lyapunov(published.diagram, published.u, samples=50, discard=10)
-    with refused(ShapeError, "'u'", "a vector of 4"):
+    with refused(ShapeError, "'u'", "(51, 3)", "shape (T, 4)"):
         ls.lyapunov(published.diagram, published.u[:, :3], discard=0)
     with refused(ShapeError, "'u'", "a vector of 4"):
         ls.lyapunov(published.diagram, [1.0])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon
 
 import lstmsim as ls
-from lstmsim.diagram import host
+from lstmsim.diagram import structure
 from lstmsim.diagram.models.summary import wires
 from lstmsim.dynamics.feedback.search import loops_of_wires
 from lstmsim.errors import AlgebraicLoopError, InvalidTypeError, InvalidValueError
@@ -32,7 +32,7 @@ def without_positions(graph: nx.MultiDiGraph) -> nx.MultiDiGraph:
 
 
 def layers(*units: int, bias: bool = False) -> nx.MultiDiGraph:
-    return host.wire_graph(ls.build(random_network(units, bias=bias)))
+    return structure.wire_graph(ls.build(random_network(units, bias=bias)))
 
 
 def beside_a_layer() -> Any:
@@ -76,11 +76,11 @@ DIAGRAMS: dict[str, Any] = {
     "a layer without positions": lambda: without_positions(layers(3)),
     "two layers without positions": lambda: without_positions(layers(3, 2, bias=True)),
     "five layers": lambda: layers(1, 1, 1, 1, 1),
-    "blocks beside a layer": lambda: host.wire_graph(beside_a_layer()),
-    "blocks in one place": lambda: host.wire_graph(stacked_up()),
-    "many ports and long names": lambda: host.wire_graph(many_ports()),
+    "blocks beside a layer": lambda: structure.wire_graph(beside_a_layer()),
+    "blocks in one place": lambda: structure.wire_graph(stacked_up()),
+    "many ports and long names": lambda: structure.wire_graph(many_ports()),
     **{
-        f"random diagram {seed}": lambda seed=seed: host.wire_graph(
+        f"random diagram {seed}": lambda seed=seed: structure.wire_graph(
             random_diagram(seed, blocks=12 + 4 * seed, delays=4)[0]
         )
         for seed in range(10)
@@ -207,7 +207,7 @@ def test_layers_of_a_diagram_without_positions_follow_the_signal() -> None:
 
 
 def test_blocks_without_a_position_stand_beside_what_they_are_wired_to() -> None:
-    graph = host.wire_graph(beside_a_layer())
+    graph = structure.wire_graph(beside_a_layer())
     boxes = arrange(graph).boxes
     assert boxes["cell.h"].left < boxes["head"].left < boxes["out"].left
     assert boxes["head"].top == boxes["cell.h"].top
@@ -223,7 +223,7 @@ def colours(figure: Figure) -> set[str]:
 
 def test_every_block_is_drawn_where_it_was_placed(published: Case) -> None:
     figure = ls.plot_diagram(published.diagram)
-    boxes = arrange(host.wire_graph(published.diagram)).boxes
+    boxes = arrange(structure.wire_graph(published.diagram)).boxes
     patches = drawn(figure)
     assert set(patches) == set(boxes)
     for name, box in boxes.items():
@@ -236,7 +236,7 @@ def test_every_block_is_drawn_where_it_was_placed(published: Case) -> None:
 
 def test_an_arrow_s_head_touches_each_input(published: Case) -> None:
     figure = ls.plot_diagram(published.diagram, loops=())
-    boxes = arrange(host.wire_graph(published.diagram)).boxes
+    boxes = arrange(structure.wire_graph(published.diagram)).boxes
     heads = [p for p in figure.axes[0].patches if isinstance(p, Polygon) and not p.get_gid()]
     tips = {tuple(map(float, head.get_xy()[0])) for head in heads}
     expected = set()

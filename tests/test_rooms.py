@@ -173,6 +173,26 @@ def test_the_reference_imports_numpy_alone() -> None:
     assert tops == {"numpy", "typing", "__future__"}
 
 
+def test_an_input_comes_in_at_one_place() -> None:
+    checks = {"real_array", "real_vector", "real_matrix", "sample_rows"}
+    callers = {
+        module
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in checks
+        for argument in node.args[1:2]
+        if isinstance(argument, ast.Constant) and argument.value == "u"
+    }
+    assert callers == {"lstmsim.diagram.inputs"}
+
+
+def test_what_a_run_is_given_is_checked_without_bdsim() -> None:
+    tops = {name.split(".")[0] for name in imports(MODULES["lstmsim.diagram.inputs"])}
+    assert "bdsim" not in tops
+    rooms = {x for x in imports(MODULES["lstmsim.diagram.inputs"]) if x.startswith("lstmsim")}
+    assert rooms == {"lstmsim.base"}
+
+
 def test_one_room_alone_calls_bdsim_s_runtime() -> None:
     callers = [
         module

@@ -15,16 +15,14 @@ import numpy as np
 import pytest
 
 import lstmsim as ls
-from lstmsim.base.files import new_folder
+from lstmsim.base.files import folder_written_whole
 from lstmsim.published import system as printed_system
 from lstmsim.published import training as printed
 from lstmsim.published.random import MatlabRandom
 from lstmsim.reports.study import linear
 from lstmsim.reports.study.facts import Section, claim, digits
-from lstmsim.reports.study.layer import layer_section, parameters_section
-from lstmsim.reports.study.report import save_study
-from lstmsim.reports.study.run import Study, run_study
-from lstmsim.reports.study.settings import Settings
+from lstmsim.reports.study.plan import Settings, make_plan
+from lstmsim.reports.study.run import STEPS, Study, run_study, save_study
 from tests.conftest import Outcome
 
 Cli = Callable[..., Outcome]
@@ -84,13 +82,9 @@ def test_the_random_numbers_are_drawn_in_the_published_order() -> None:
 
 
 def test_every_figure_that_no_training_changes_agrees() -> None:
-    calculated = ls.lti.approximate(SYSTEM)
-    all_hold(layer_section())
-    all_hold(parameters_section())
-    all_hold(linear.system_section(SYSTEM))
-    all_hold(linear.weights_section(SYSTEM, calculated, EXAMPLE.validation))
-    all_hold(linear.scale_section(SYSTEM, EXAMPLE.validation, 1))
-    all_hold(linear.states_alone_section(SYSTEM, calculated))
+    plan = make_plan(TINY)
+    for step in STEPS:
+        all_hold(step(plan))
 
 
 def test_the_starting_losses_are_those_of_the_reference() -> None:
@@ -172,7 +166,7 @@ def test_a_figure_that_does_not_agree_is_named_and_fails(
     assert missed in done.out
     assert missed in text
     assert "| 7.5361 | 7.5351 | off by 9.9e-04 | NO |" in text
-    assert Path("lstmsim-study/report.html").read_text().count('<tr class="miss">') == 4
+    assert Path("lstmsim-study/report.html").read_text().count('<tr class="bad">') == 4
 
 
 @pytest.mark.parametrize(
@@ -194,7 +188,8 @@ def test_an_output_folder_that_cannot_be_made_is_refused(cli: Cli, out: str, sai
 
 def test_a_file_of_the_folder_s_name_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "study").write_text("kept")
-    assert new_folder(str(tmp_path / "study")) == tmp_path / "study-2"
+    with folder_written_whole(tmp_path / "study") as (_, folder):
+        assert folder == tmp_path / "study-2"
     assert (tmp_path / "study").read_text() == "kept"
 
 
@@ -202,7 +197,7 @@ def test_a_failing_training_ends_the_study_at_once(monkeypatch: pytest.MonkeyPat
     def fail(*arguments: object, **options: object) -> None:
         raise ls.errors.InvalidValueError("no training here")
 
-    monkeypatch.setattr("lstmsim.reports.study.jobs.fitted", fail)
+    monkeypatch.setattr("lstmsim.reports.study.trainings.fitted", fail)
     with pytest.raises(ls.errors.InvalidValueError, match="no training here"):
         run_study(dataclasses.replace(TINY, epochs=10_000))
 

@@ -76,6 +76,73 @@ def tanh(s: Sheet) -> None:
     graph(s, MIDDLE, 36 * u, 96 * np.tanh(u))
 
 
+def relu(s: Sheet) -> None:
+    """Draw max(u, 0)."""
+    graph(s, 60, [-100, 0, 100], [0, 0, 150])
+
+
+def leakyrelu(s: Sheet) -> None:
+    """Draw u, and a little of it below zero."""
+    graph(s, 90, [-100, 0, 100], [-40, 0, 130])
+
+
+def elu(s: Sheet) -> None:
+    """Draw u, and exp(u) - 1 below zero."""
+    u = np.linspace(-4, 0, 100)
+    graph(s, 90, [*(26 * u), 100], [*(60 * (np.exp(u) - 1)), 130])
+
+
+def softplus(s: Sheet) -> None:
+    """Draw log(1 + exp(u))."""
+    u = np.linspace(-4, 4, 200)
+    graph(s, 60, 25 * u, 40 * np.log1p(np.exp(u)))
+
+
+def softsign(s: Sheet) -> None:
+    """Draw u / (1 + |u|) through the crossing of its axes."""
+    u = np.linspace(-9, 9, 200)
+    graph(s, MIDDLE, 12 * u, 105 * u / (1 + np.abs(u)))
+
+
+def hardsigmoid(s: Sheet) -> None:
+    """Draw a sigmoid of straight pieces, up to 1."""
+    graph(s, 24, [-108, -54, 54, 108], [0, 0, 196, 196])
+    s.line([MIDDLE - 16, MIDDLE], 220, AXIS)
+    s.text("1", 80, 216, 48, SANS)
+
+
+def abs(s: Sheet) -> None:
+    """Draw |u|."""
+    graph(s, 60, [-100, 0, 100], [140, 0, 140])
+
+
+def exp(s: Sheet) -> None:
+    """Draw the letters of the exponential."""
+    s.text("$e^{u}$", MIDDLE, MIDDLE, 150, MATH)
+
+
+def sqrt(s: Sheet) -> None:
+    """Draw a radical sign."""
+    s.text(r"$\sqrt{u}$", MIDDLE, MIDDLE, 150, MATH)
+
+
+def divide(s: Sheet) -> None:
+    """Draw the sign of division."""
+    angle = np.linspace(0, 2 * np.pi, 100)
+    s.line([40, 210], MIDDLE, BOLD)
+    for y in (MIDDLE - 62, MIDDLE + 62):
+        s.line(MIDDLE + 11 * np.cos(angle), y + 11 * np.sin(angle), 22, True)
+
+
+def vectorgain(s: Sheet) -> None:
+    """Draw the triangle of a gain and a K with the sign of the element-wise product."""
+    s.line([14, 14, 236], [8, 242, MIDDLE], OUTLINE, closed=True)
+    s.text("K", 66, MIDDLE, 52, SANS)
+    angle = np.linspace(0, 2 * np.pi, 100)
+    for radius, width in ((22, OUTLINE), (3, 6)):
+        s.line(130 + radius * np.cos(angle), MIDDLE + radius * np.sin(angle), width, True)
+
+
 def hadamard(s: Sheet) -> None:
     """Draw the sign of the element-wise product."""
     angle = np.linspace(0, 2 * np.pi, 100)
@@ -117,9 +184,30 @@ def toworkspace(s: Sheet) -> None:
     array(s, left=136, tail=4, tip=124)
 
 
+DRAWN = (
+    sigmoid,
+    tanh,
+    relu,
+    leakyrelu,
+    elu,
+    softplus,
+    softsign,
+    hardsigmoid,
+    abs,
+    exp,
+    sqrt,
+    hadamard,
+    divide,
+    matrixgain,
+    vectorgain,
+    unitdelay,
+    fromworkspace,
+    toworkspace,
+)
+
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for draw in (sigmoid, tanh, hadamard, matrixgain, unitdelay, fromworkspace, toworkspace):
+    for draw in DRAWN:
         for suffix in ("", "_flipped"):
             sheet = Sheet(flipped=bool(suffix))
             draw(sheet)

@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class LstmsimError(Exception):
@@ -131,6 +131,8 @@ class NonFiniteSignalError(LstmsimError, ArithmeticError):
         cls, where: str, sample: int, values: npt.ArrayLike, block: str | None = None
     ) -> NonFiniteSignalError:
         """Return the error for a signal's values at the first bad sample."""
+        import numpy as np  # here: the command line's help needs the errors, and no NumPy
+
         found = tuple(np.ravel(values).tolist())
         bad = [str(value) for value in found if not math.isfinite(value)]
         error = cls(

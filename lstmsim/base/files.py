@@ -100,11 +100,14 @@ def folder_written_whole(wanted: str | os.PathLike[str]) -> Iterator[tuple[Path,
     try:
         try:
             target = free_folder(Path(wanted))
-            made = [p for p in target.absolute().parents if not p.exists()]
-            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+            parent = target.absolute().parent
+            made = [p for p in (parent, *parent.parents) if not p.exists()]
+            if parent.exists() and not parent.is_dir():
+                raise NotADirectoryError(20, "Not a directory")
+            parent.mkdir(parents=True, exist_ok=True)
             name = f".{target.name[:40]}-{secrets.token_hex(4)}"
-            (target.absolute().parent / name).mkdir()
-            temporary = target.absolute().parent / name
+            (parent / name).mkdir()
+            temporary = parent / name
         except OSError as error:
             raise no_folder(Path(wanted), error) from error
         yield temporary, target
@@ -196,20 +199,3 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
             expected="a file that exists and can be read",
             mend="look at the path",
         ) from error
-
-
-def new_folder(wanted: str) -> Path:
-    """Make a folder, under another number if there is one of this name with files in it.
-
-    Raises
-    ------
-    FileAccessError
-        If it cannot be made.
-    """
-    folder = Path(wanted)
-    try:
-        folder = free_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise no_folder(folder, error) from error
-    return folder

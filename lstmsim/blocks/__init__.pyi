@@ -11,7 +11,6 @@ from ._ops import OPS as OPS
 from ._ops import Kind as Kind
 from ._ops import Op as Op
 from ._signals import checked_clock as checked_clock
-from ._signals import checked_count as checked_count
 from ._signals import place as place
 from .fromworkspace import FromWorkspace as FromWorkspace
 from .hadamard import Hadamard as Hadamard

@@ -154,12 +154,14 @@ def elementwise(
     def texts(inputs: Inputs, p: Parameters) -> Formula:
         return own if of is None else of(len(inputs), p.get("signs", ""))
 
+    arguments = (*own.inputs, *own.parameters)
+    fixed = function(own.value, arguments)
+
     def value(inputs: Inputs, p: Parameters) -> Array:
+        if of is None:
+            return np.asarray(fixed(*inputs, *[p[name] for name in own.parameters]))
         used = texts(inputs, p)
-        arguments = (*used.inputs, *used.parameters)
-        return np.asarray(
-            function(used.value, arguments)(*inputs, *(p[name] for name in used.parameters))
-        )
+        return np.asarray(function(used.value, used.inputs)(*inputs))
 
     def value_by_numpy(inputs: Inputs, p: Parameters) -> Array:
         assert forward is not None

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, count
+from lstmsim.base import InvalidTypeError, ShapeError, count, real_array
 from lstmsim.blocks._ops import Op
 
 
@@ -85,35 +85,34 @@ def checked_clock(clock: Any, where: str) -> Clock:
     )
 
 
-def checked_count(n: Any, name: str, least: int, where: str) -> int:
-    """Return a whole number that is not less than the least."""
-    whole = isinstance(n, int | float | np.integer) and float(n).is_integer()
-    if isinstance(n, bool) or not whole:
+def checked_number(value: Any, name: str, where: str) -> float:
+    """Return a finite real number."""
+    array = real_array(value, name, where)
+    if array.size != 1:
         raise InvalidTypeError(
-            f"{name} is not a whole number",
+            f"{name} is not one number",
             where=where,
-            given=f"{name}={n!r}",
-            expected=f"a whole number of at least {least}",
+            given=f"shape {array.shape}",
+            expected="a finite real number",
         )
-    if n < least:
-        raise InvalidValueError(
-            f"{name} is too small",
-            where=where,
-            given=f"{name}={n!r}",
-            expected=f"at least {least}",
-        )
-    return int(n)
+    return float(array.reshape(()))
 
 
 class Elementwise:
-    """What blocks share that are one operation on every element of one input."""
+    """What blocks share that are an element-wise operation of inputs of one width."""
 
     op: Op
 
     def op_parameters(self) -> dict[str, Any]:
-        """Return the operation's parameters: none."""
-        return {}
+        """Return the operation's parameters: the block's attributes of the same names."""
+        return {name: getattr(self, name) for name in self.op.element(1, {}).parameters}
 
     def output(self, t: float, u: list[Any], x: Any) -> list[npt.NDArray[Any]]:
-        """Return the operation of the input."""
-        return [self.op.forward((signal(u[0], self, 0),), {})]
+        """Return the operation of the inputs."""
+        inputs = tuple([signal(value, self, port) for port, value in enumerate(u)])
+        for port in range(1, len(inputs)):
+            width = inputs[0].shape[0]
+            check_width(inputs[port], width, self, port, f"input port 0 has {width}")
+        # An element that is not finite is found, and named, when the run is over.
+        with np.errstate(all="ignore"):
+            return [self.op.forward(inputs, self.op_parameters())]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.components import Clock, SampledBlock
 
-from lstmsim.base import FloatArray, InvalidValueError, ShapeError, sample_rows
-from lstmsim.blocks._signals import checked_clock, checked_count, label, place
+from lstmsim.base import FloatArray, InvalidValueError, ShapeError, sample_rows, whole_number
+from lstmsim.blocks._signals import checked_clock, label, place
 
 
 class FromWorkspace(SampledBlock):
@@ -62,7 +62,7 @@ class FromWorkspace(SampledBlock):
         """
         where = label("FROMWORKSPACE", blockargs)
         if width is not None:
-            width = checked_count(width, "width", 1, where)
+            width = whole_number(width, "width", where, 1, floats=True)
         super().__init__(clock=checked_clock(clock, where), ndstates=1, **blockargs)
         self.values = values
         if self._values is not None and width not in (None, self._values.shape[1]):

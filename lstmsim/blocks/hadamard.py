@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from bdsim.components import FunctionBlock
 
+from lstmsim.base import whole_number
 from lstmsim.blocks._ops import OPS
-from lstmsim.blocks._signals import check_width, checked_count, label, signal
+from lstmsim.blocks._signals import Elementwise, label
 
 
-class Hadamard(FunctionBlock):
+class Hadamard(Elementwise, FunctionBlock):
     """Element-wise product: y = u₀ ⊙ u₁ ⊙ … of two or more vectors of one width.
 
     bdsim's own PROD multiplies vectors as matrices, into a scalar; this block does not.
@@ -47,16 +46,4 @@ class Hadamard(FunctionBlock):
         :type blockargs: dict
         """
         where = label("HADAMARD", blockargs)
-        super().__init__(nin=checked_count(nin, "nin", 2, where), **blockargs)
-
-    def op_parameters(self) -> dict[str, Any]:
-        """Return the operation's parameters: none."""
-        return {}
-
-    def output(self, t: float, u: list[Any], x: Any) -> list[npt.NDArray[np.float64]]:
-        """Return u₀ ⊙ u₁ ⊙ …."""
-        inputs = tuple(signal(value, self, port) for port, value in enumerate(u))
-        width = inputs[0].shape[0]
-        for port, value in enumerate(inputs):
-            check_width(value, width, self, port, f"input port 0 has {width}")
-        return [self.op.forward(inputs, {})]
+        super().__init__(nin=whole_number(nin, "nin", where, 2, floats=True), **blockargs)

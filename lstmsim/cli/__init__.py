@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -93,6 +94,9 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line; errors are one message on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where a terminal has no Σ, a run does not end
     try:
         app()
     except SystemExit as end:

@@ -14,11 +14,9 @@ from lstmsim.cli.common import (
     Quiet,
     Samples,
     Workspace,
-    console,
     progress_display,
     read_arrays,
-    say,
-    say_json,
+    say_result,
     use_files_for_figures,
 )
 
@@ -67,11 +65,14 @@ def analyze(
         )
         title = f"{Path(model).stem}: analysis"
         files = [file.name for file in write_files(report, temporary, title, progress)]
-    if as_json:
-        say_json(report, folder=str(folder), files=[str(folder / name) for name in files])
-    elif not quiet:
-        console.print(report.table)
-        say("\n".join([f"\nSaved in {folder}:", *(f"  {name}" for name in files)]))
+    say_result(
+        report,
+        quiet,
+        as_json,
+        [f"\nSaved in {folder}:", *(f"  {name}" for name in files)],
+        folder=str(folder),
+        files=[str(folder / name) for name in files],
+    )
 
 
 def _held(text: str) -> str | list[float]:

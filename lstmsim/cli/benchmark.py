@@ -14,7 +14,8 @@ from lstmsim.cli.common import (
     console,
     progress_display,
     save_picture,
-    say_saved,
+    saved,
+    say,
 )
 
 
@@ -75,4 +76,5 @@ def bench(
         print(report.to_json())
     elif not quiet:
         console.print(report)
-        say_saved([out, plot_file])
+        for line in saved(out, plot_file):
+            say(line)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from lstmsim.base import Report
 
 # Without a terminal there is no width to fit: a table is printed whole.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -87,22 +90,30 @@ def complain(text: str, label: str = "[bold red]error:[/bold red] ") -> None:
     complaints.print(text, markup=False, soft_wrap=True)
 
 
-def say_json(report: Any, **more: Any) -> None:
-    """Print a report as JSON, and what else the command knows."""
-    print(json.dumps(json.loads(report.to_json()) | more, indent=2))
+def say_report(report: Report) -> None:
+    """Print the tables and the summary of a report."""
+    for table in report.tables:
+        if table.rows:
+            console.print(table.rich())
+    if report.summary:
+        say(report.summary)
 
 
-def say_report(report: Any) -> None:
-    """Print a report's table and its summary."""
-    console.print(report.table)
-    say(report.summary)
+def say_result(
+    report: Report, quiet: bool, as_json: bool, after: Iterable[str] = (), **more: Any
+) -> None:
+    """Print a report and lines after it, or as JSON the report and what else the command knows."""
+    if as_json:
+        print(json.dumps(json.loads(report.to_json()) | more, indent=2))
+    elif not quiet:
+        say_report(report)
+        for line in after:
+            say(line)
 
 
-def say_saved(files: Sequence[str | Path | None]) -> None:
-    """Print where files are."""
-    for file in files:
-        if file is not None:
-            say(f"saved {file}")
+def saved(*files: str | Path | None) -> list[str]:
+    """Return lines that say where files are."""
+    return [f"saved {file}" for file in files if file is not None]
 
 
 class Show(Protocol):

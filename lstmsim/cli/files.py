@@ -12,9 +12,8 @@ from lstmsim.cli.common import (
     Quiet,
     check_picture,
     save_picture,
-    say_json,
-    say_report,
-    say_saved,
+    say,
+    say_result,
 )
 from lstmsim.diagram import ATOL, RTOL
 
@@ -34,10 +33,7 @@ def check(
     report = check_traces(
         load_traces(traces_file), load_traces(expected_file), atol=atol, rtol=rtol
     )
-    if as_json:
-        say_json(report)
-    elif not quiet:
-        say_report(report)
+    say_result(report, quiet, as_json)
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -77,4 +73,4 @@ def plot(
         target,
     )
     if not quiet:
-        say_saved([target])
+        say(f"saved {target}")

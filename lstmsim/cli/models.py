@@ -13,12 +13,11 @@ from lstmsim.cli.common import (
     Quiet,
     Workspace,
     check_picture,
-    console,
     read_arrays,
     save_picture,
+    saved,
     say,
-    say_json,
-    say_saved,
+    say_result,
 )
 
 
@@ -27,12 +26,7 @@ def info(model: Model, workspace: Workspace = None, as_json: AsJson = False) -> 
     from lstmsim.diagram import load_workspace, summarize
 
     arrays = None if workspace is None else load_workspace(workspace)
-    summary = summarize(model, arrays)
-    if as_json:
-        say_json(summary)
-    else:
-        console.print(summary.table)
-        console.print(summary.summary, markup=False)
+    say_result(summarize(model, arrays), False, as_json)
 
 
 def loops(
@@ -58,13 +52,7 @@ def loops(
         from lstmsim.plotting import draw
 
         save_picture(lambda: draw(graph, report.groups), plot_file)
-    if as_json:
-        say_json(report)
-    elif not quiet:
-        if report.groups:
-            console.print(report.table)
-        say(report.summary)
-        say_saved([plot_file])
+    say_result(report, quiet, as_json, saved(plot_file))
 
 
 def edit(model: Model) -> None:
@@ -104,4 +92,4 @@ def compile_model(
     target = Path(Path(model).stem + ".c") if out is None else out
     compiled.to_c(target, u)
     if not quiet:
-        say_saved([f"{target} and {target.with_suffix('.h')}"])
+        say(f"saved {target} and {target.with_suffix('.h')}")

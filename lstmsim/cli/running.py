@@ -21,9 +21,9 @@ from lstmsim.cli.common import (
     progress_display,
     read_arrays,
     save_picture,
+    saved,
     say,
     say_report,
-    say_saved,
     use_files_for_figures,
 )
 
@@ -36,14 +36,16 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run and check the published layer, and save what comes of it."""
-    from lstmsim.base import new_folder
+    from lstmsim.base import folder_written_whole
     from lstmsim.reports import run_demo, save_demo
 
     use_files_for_figures()
-    folder = new_folder(out)
-    with progress_display(quiet or as_json, "samples") as progress:
+    with (
+        folder_written_whole(out) as (temporary, folder),
+        progress_display(quiet or as_json, "samples") as progress,
+    ):
         result = run_demo(progress)
-    files = save_demo(result, folder)
+        files = [folder / file.name for file in save_demo(result, temporary)]
     if as_json:
         content = {
             "ok": result.ok,
@@ -135,18 +137,19 @@ def run(
     if out is not None:
         save_traces(traces, out)
     save_picture(lambda: plot(traces), plot_file)
-    saved = [str(file) for file in (out, plot_file) if file is not None]
+    files = [str(file) for file in (out, plot_file) if file is not None]
     if as_json:
-        print(json.dumps(_content(traces, report, saved), indent=2))
+        print(json.dumps(_content(traces, report, files), indent=2))
     elif not quiet:
         _print_run(Path(model).name, traces)
         if report is not None:
             say_report(report)
-        say_saved(saved)
+        for line in saved(*files):
+            say(line)
     raise typer.Exit(0 if report is None or report.ok else 1)
 
 
-def _content(traces: Any, report: Any, saved: list[str]) -> dict[str, Any]:
+def _content(traces: Any, report: Any, files: list[str]) -> dict[str, Any]:
     """Return what the JSON of a run has."""
     from lstmsim.diagram import signal_names
 
@@ -154,7 +157,7 @@ def _content(traces: Any, report: Any, saved: list[str]) -> dict[str, Any]:
         "samples": traces.sizes["time"],
         "Ts": float(traces.attrs["Ts"]),
         "signals": {name: traces[name].shape[1] for name in signal_names(traces)},
-        "files": saved,
+        "files": files,
     }
     if "y" in traces:
         content["y"] = traces.y.values.tolist()

@@ -10,9 +10,7 @@ from lstmsim.cli.common import (
     AsJson,
     Quiet,
     progress_display,
-    say,
-    say_json,
-    say_report,
+    say_result,
     use_files_for_figures,
 )
 
@@ -29,17 +27,22 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Compute the example, and save the report."""
-    from lstmsim.base import new_folder
+    from lstmsim.base import folder_written_whole
     from lstmsim.reports import FULL, QUICK, run_study, save_study
 
     use_files_for_figures()
-    folder = new_folder(out)
-    with progress_display(quiet or as_json, "steps") as progress:
+    with (
+        folder_written_whole(out) as (temporary, folder),
+        progress_display(quiet or as_json, "steps") as progress,
+    ):
         result = run_study(QUICK if quick else FULL, progress)
-    files = save_study(result, folder)
-    if as_json:
-        say_json(result, folder=str(folder), files=[str(file) for file in files])
-    elif not quiet:
-        say_report(result)
-        say(f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}")
+        files = [folder / file.name for file in save_study(result, temporary)]
+    say_result(
+        result,
+        quiet,
+        as_json,
+        [f"\n{result.seconds:.0f} s. The report: {folder / 'report.html'}"],
+        folder=str(folder),
+        files=[str(file) for file in files],
+    )
     raise typer.Exit(0 if result.ok else 1)

@@ -21,18 +21,18 @@ from lstmsim.cli.common import (
     progress_display,
     read_arrays,
     save_picture,
-    say_json,
-    say_report,
-    say_saved,
+    saved,
+    say_result,
 )
 from lstmsim.cli.options import Table, chosen, with_options
-from lstmsim.training import LOSSES, OPTIMIZERS, SCHEDULES, TrainingOptions
+from lstmsim.engine import LOSSES
+from lstmsim.training import OPTIMIZERS, SCHEDULES, TrainingOptions
 
 #: Fields that are given by a row's name.
 _TABLES: dict[str, Table] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "loss": dict.fromkeys(LOSSES),
+    "loss": LOSSES,
 }
 #: Shorter than what Typer says of a list of paths, which would cut the options' names short.
 _PATH = "<path>"
@@ -115,12 +115,8 @@ def train(
         ) from None
     save_workspace(result.workspace or {}, out)  # there is one, of a diagram that was loaded
     save_picture(lambda: plot_history(result.history), plot_file)
-    saved = [str(file) for file in (out, plot_file) if file is not None]
-    if as_json:
-        say_json(result, files=saved)
-    elif not quiet:
-        say_report(result)
-        say_saved(saved)
+    files = [str(file) for file in (out, plot_file) if file is not None]
+    say_result(result, quiet, as_json, saved(*files), files=files)
     raise typer.Exit(1 if result.reason == "diverged" else 0)
 
 

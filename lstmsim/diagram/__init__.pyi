@@ -1,12 +1,10 @@
 from . import host as host
+from . import structure as structure
 from .binding import interface_of as interface_of
 from .binding import prepared as prepared
 from .dimensions import diagram_dimensions as diagram_dimensions
 from .dimensions import output_alias as output_alias
 from .host import blockdiagram as blockdiagram
-from .host import signal_ports as signal_ports
-from .host import sources as sources
-from .host import wire_graph as wire_graph
 from .inputs import Interface as Interface
 from .inputs import Sequences as Sequences
 from .inputs import Source as Source
@@ -16,7 +14,6 @@ from .inputs import initial_states as initial_states
 from .inputs import one_sample as one_sample
 from .inputs import sequences as sequences
 from .inputs import start as start
-from .inputs import states as states
 from .models.catalogue import BLOCKS as BLOCKS
 from .models.expressions import passed_on as passed_on
 from .models.reading import Origin as Origin
@@ -34,6 +31,8 @@ from .models.workspaces import network_from_workspace as network_from_workspace
 from .models.workspaces import save_workspace as save_workspace
 from .models.writing import save as save
 from .reference_traces import reference as reference
+from .structure import signal_ports as signal_ports
+from .structure import wire_graph as wire_graph
 from .tracefiles import TRACE_ENDINGS as TRACE_ENDINGS
 from .tracefiles import load_traces as load_traces
 from .tracefiles import netcdf as netcdf

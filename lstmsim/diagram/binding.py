@@ -12,7 +12,7 @@ from bdsim.components import Block
 
 from lstmsim.base import DiagramError, FloatArray
 from lstmsim.blocks import FromWorkspace, ToWorkspace, place
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 from lstmsim.diagram.inputs import Interface, Source
 
 
@@ -20,7 +20,7 @@ def stateful(diagram: BlockDiagram) -> dict[str, Block]:
     """Return the sampled blocks with a state of the system: a source's index is none."""
     return {
         str(block.name): block
-        for clock in host.clocks(diagram)
+        for clock in structure.clocks(diagram)
         for block in clock.blocklist
         if not isinstance(block, FromWorkspace | ToWorkspace)
     }
@@ -42,7 +42,7 @@ def interface_of(diagram: BlockDiagram, widths: Mapping[str, int] | None = None)
     DiagramError
         If there is no clock.
     """
-    clocks = host.clocks(diagram)
+    clocks = structure.clocks(diagram)
     if not clocks:
         raise DiagramError(
             "the diagram has no clock, so there are no samples",
@@ -52,7 +52,7 @@ def interface_of(diagram: BlockDiagram, widths: Mapping[str, int] | None = None)
             mend="end the diagram in a TOWORKSPACE with clock = bd.clock(Ts)",
         )
     sources = {}
-    for name, block in host.sources(diagram).items():
+    for name, block in structure.sources(diagram).items():
         own = block.width if block.values is None else block.values.shape[1]
         sources[name] = Source(place(block), (widths or {}).get(name, own), block.values)
     delays = {name: block.ndstates for name, block in stateful(diagram).items()}
@@ -70,7 +70,7 @@ def prepared(
 
     The blocks' own values and initial states stay as they are, for other threads to read.
     """
-    found = host.sources(diagram)
+    found = structure.sources(diagram)
     blocks = stateful(diagram)
     with host.turn(diagram):
         try:

@@ -12,7 +12,7 @@ import networkx as nx
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.blocks import ToWorkspace, kind_of
-from lstmsim.diagram.host import signal_name
+from lstmsim.diagram.structure import signal_name
 
 
 def network_dimension(name: str) -> str:

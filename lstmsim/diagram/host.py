@@ -1,7 +1,7 @@
 """bdsim, as this package uses it: the only caller of `bdsim.BDSim`.
 
-Diagrams are made, compiled, checked and run here.  bdsim's errors are said again with the block,
-the port and the shapes named.
+Diagrams are made, compiled, evaluated and run here.  bdsim's errors are raised anew with the
+block, the port and the shapes.
 
 Any two threads may do anything at once.  Nothing here changes what belongs to the process, such as
 standard output or the attributes of bdsim's classes.  bdsim keeps the signals of a run in the
@@ -18,19 +18,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
 from bdsim import BDSim
 from bdsim.blockdiagram import BlockDiagram
-from bdsim.components import Block, Clock
+from bdsim.components import Block
 from bdsim.exceptions import BlockRuntimeError
 
-from lstmsim.base import AlgebraicLoopError, DiagramError, LstmsimError, ShapeError, count
-from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of, place
-
-#: bdsim takes events within 1e-6 s of one another for one.
-_MERGED = 2e-6
+from lstmsim.base import DiagramError, LstmsimError, ShapeError, count
+from lstmsim.blocks import FromWorkspace, ToWorkspace, place
+from lstmsim.diagram.structure import check_loops, check_ports, clocks, signal_ports, wire_graph
 
 #: The lock of every diagram that was run, and the lock of this dictionary.
 _turns: WeakKeyDictionary[BlockDiagram, contextlib.AbstractContextManager[Any]]
@@ -39,7 +36,7 @@ _turns_lock = threading.Lock()
 
 
 def _rebound(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
-    """Return a copy of a function for which some of its module's names stand for other things."""
+    """Return a copy of a function with other values for some of its module's names."""
     assert isinstance(function, types.FunctionType)
     return types.FunctionType(
         function.__code__,
@@ -50,7 +47,7 @@ def _rebound(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
     )
 
 
-#: `BlockDiagram.compile` prints what it finds, an output without a wire too.
+#: `BlockDiagram.compile` prints its findings, such as outputs without a wire.
 _compile = _rebound(BlockDiagram.compile, print=lambda *text: None)
 
 
@@ -67,18 +64,18 @@ def simulator() -> BDSim:
         banner=False,
         quiet=True,
     )
-    # bdsim keeps its block library on the class, as whoever came first loaded it: this runtime gets
-    # one of its own, with the blocks that others have loaded so far.
+    # bdsim keeps one block library on the class, which the first runtime loads.  This runtime gets
+    # its own, with the blocks that others have loaded so far.
     ours = _rebound(BDSim.load_blocks, BDSim=runtime)(runtime, verbose=False, toolboxes=False)
     runtime._blocklibrary = {**(BDSim._blocklibrary or {}), **ours}
     return runtime
 
 
 def block_class(kind: str) -> Callable[..., Block]:
-    """Return what makes blocks of a kind of the library, such as "SUM".
+    """Return the constructor of a kind of block in the library, such as "SUM".
 
-    Unlike the methods of a diagram it raises a block's errors as they are.  bdsim imports the
-    block's module, and what that needs, at the first call.
+    Unlike the methods of a diagram it raises a block's errors unchanged.  bdsim imports the
+    block's module and its dependencies at the first call.
     """
     return simulator().block_library[kind]["class"]  # type: ignore[no-any-return]
 
@@ -89,7 +86,7 @@ def blockdiagram(name: str = "main") -> BlockDiagram:
     Parameters
     ----------
     name : str, optional
-        What bdsim calls it.
+        The diagram's name in bdsim.
 
     Returns
     -------
@@ -127,10 +124,10 @@ def turn(bd: BlockDiagram) -> contextlib.AbstractContextManager[Any]:
 def translated_errors(bd: BlockDiagram) -> Iterator[None]:
     """Turn bdsim's failures in a diagram into this package's errors; the diagram is held."""
     with turn(bd):
-        # In place of the method that prints the error and raises another one.
+        # bdsim's own method prints the error and raises another one.
         bd._handle_block_runtime_error = _raise
         try:
-            # A signal that overflows is found, and named, when the run is over.
+            # A signal that overflows is reported after the run.
             with np.errstate(all="ignore"), _translated():
                 yield
         finally:
@@ -160,158 +157,6 @@ def _translated() -> Iterator[None]:
         raise DiagramError("bdsim cannot run the diagram", given=str(error)) from error
 
 
-def check_names(bd: BlockDiagram) -> None:
-    """Refuse block names that cannot be names of signals.
-
-    Raises
-    ------
-    DiagramError
-        If a name has a slash or an unprintable character in it, is empty, is `time`, or stands
-        for two signals.
-    """
-    seen: dict[str, str] = {"time": "the time axis"}
-    for block in bd.blocklist:
-        name = str(block.name)
-        if "/" in name or not name.isprintable() or not name.strip() or name in (".", ".."):
-            raise DiagramError(
-                "a block's name cannot be the name of a signal",
-                where=place(block),
-                block=block.name,
-                given=repr(name),
-                expected="a name of printable characters without a slash",
-                mend="rename the block: trace files keep a signal under its block's name",
-            )
-        finals = [f"{name}_final"] if block.blockclass == "sampled" else []
-        for signal in [*(signal_name(block, port) for port in range(block.nout)), *finals]:
-            if signal in seen:
-                raise DiagramError(
-                    "two things would have the same name in the traces",
-                    where=place(block),
-                    block=block.name,
-                    given=f"{signal!r}, which is also {seen[signal]}",
-                    expected="names that differ",
-                    mend="rename the block",
-                )
-            seen[signal] = place(block)
-
-
-def signal_name(block: Block, port: int) -> str:
-    """Return the name of the signal at an output port: the block's, with the port if needed."""
-    return str(block.name) if block.nout == 1 else f"{block.name}[{port}]"
-
-
-def signal_ports(bd: BlockDiagram) -> dict[str, tuple[Block, int]]:
-    """Return every signal of a diagram by name, as its block and output port."""
-    return {
-        signal_name(block, port): (block, port)
-        for block in bd.blocklist
-        for port in range(block.nout)
-    }
-
-
-def sources(bd: BlockDiagram) -> dict[str, FromWorkspace]:
-    """Return the sampled sources of a diagram by name."""
-    return {str(b.name): b for b in bd.blocklist if isinstance(b, FromWorkspace)}
-
-
-def clocks(bd: BlockDiagram) -> list[Clock]:
-    """Return the clocks that drive a block, the fastest first.
-
-    Raises
-    ------
-    DiagramError
-        If two have one name, a period is not a whole multiple of the fastest one, or several
-        are too fast for bdsim.
-    """
-    used = sorted((c for c in bd.clocklist if c.blocklist), key=lambda clock: clock.T)
-    names = [clock.name for clock in used]
-    if len(set(names)) < len(names):
-        raise DiagramError(
-            "two clocks have the same name",
-            where="the diagram",
-            given=", ".join(names),
-            mend="give each clock a name of its own: bd.clock(Ts, name=...)",
-        )
-    if len(used) > 1 and used[0].T < _MERGED:
-        raise DiagramError(
-            "the clocks are too fast to be told apart",
-            where=f"clock {used[0].name!r}",
-            given=f"a period of {used[0].T:g} s beside another clock",
-            expected=f"at least {_MERGED:g} s: bdsim merges events within 1e-6 s",
-            mend="put all blocks on one clock, or scale the time",
-        )
-    for clock in used[1:]:
-        ratio = clock.T / used[0].T
-        if abs(ratio - round(ratio)) > 1e-9 * ratio:
-            raise DiagramError(
-                "the clocks do not share their samples",
-                where=f"clock {clock.name!r}",
-                given=f"a period of {clock.T:g} s beside one of {used[0].T:g} s",
-                expected="whole multiples of the fastest clock's period",
-                mend="run such a diagram with bdsim's own run",
-            )
-    return used
-
-
-def wire_graph(bd: BlockDiagram) -> nx.MultiDiGraph:
-    """Return the diagram as a graph: blocks by name, one edge a wire with its two ports.
-
-    A block has the attributes `kind`, `nin`, `nout`, `source`, `sink`, `pos` (None if it has
-    none), `Ts` of its clock, `text` of what its symbol shows, and `delay`: whether it has an
-    input, and an output that does not depend on it at once, as a unit delay has.
-    """
-    graph = nx.MultiDiGraph()
-    for block in bd.blocklist:
-        add_block(
-            graph,
-            str(block.name),
-            str(block.type),
-            (block.nin, block.nout),
-            stateful=bool(block.hasstate and not block._feedthrough),
-            pos=block.pos,
-            Ts=float(block._clock.T) if block.blockclass == "sampled" else None,
-            text=getattr(block, kind_of(block).text or "_", ""),
-        )
-    for wire in bd.wirelist:
-        start, end = wire.start, wire.end
-        graph.add_edge(start.block.name, end.block.name, out=start.port, into=end.port)
-    return graph
-
-
-def add_block(
-    graph: nx.MultiDiGraph,
-    name: str,
-    kind: str,
-    ports: tuple[int, int],
-    *,
-    stateful: bool | None = None,
-    pos: tuple[float, float] | None = None,
-    Ts: float | None = None,
-    text: Any = "",
-) -> None:
-    """Add a block to a graph of wires, with the attributes that `wire_graph` names.
-
-    `stateful` says that it has a state and no feedthrough; if it is not given, the library's
-    entry for the kind tells whether it has a state.
-    """
-    if stateful is None:
-        stateful = simulator().block_library[kind]["blockclass"] in ("sampled", "continuous")
-    nin, nout = ports
-    number = not isinstance(text, str) and np.ndim(text) == 0
-    graph.add_node(
-        name,
-        kind=kind.upper(),
-        nin=nin,
-        nout=nout,
-        source=nin == 0,
-        sink=nout == 0,
-        delay=stateful and nin > 0 and nout > 0,
-        pos=pos,
-        Ts=Ts,
-        text=f"{float(text):g}" if number else text if isinstance(text, str) else "",
-    )
-
-
 def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
     """Compile a diagram unless it is compiled already, and return it.
 
@@ -326,8 +171,9 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
         if bd.compiled and (bd.nblocks, bd.nwires) == (len(bd.blocklist), len(bd.wirelist)):
             return bd
         if not any(block.type in ("subsystem", "inport", "outport") for block in bd.blocklist):
-            _check_ports(bd)
-            check_loops(wire_graph(bd))
+            wires = wire_graph(bd)
+            check_ports(bd, wires)
+            check_loops(wires)
         for clock in bd.clocklist:
             clock.statenames = []  # bdsim appends to them whenever it compiles
         with translated_errors(bd):
@@ -341,7 +187,7 @@ def check_signals(bd: BlockDiagram) -> dict[str, int]:
     Raises
     ------
     DiagramError, ShapeError
-        If a block cannot compute from what drives it, or a wire carries a matrix or text.
+        If a block cannot compute its output, or a wire carries a matrix or text.
     """
     with turn(bd):
         _evaluate(bd)
@@ -357,7 +203,8 @@ def _evaluate(bd: BlockDiagram) -> None:
         bd.evaluate(states, 0.0, sinks=False)
         for clock in bd.clocklist:
             for block in clock.blocklist:
-                # bdsim puts all states of a clock in one row: one too long spills into the next.
+                # bdsim keeps all states of a clock in one row: one that is too long would
+                # overwrite the next one.
                 if isinstance(block, FromWorkspace):
                     continue
                 stored = np.size(block.next_safe(0.0, block.inport_values, states[block]))
@@ -437,53 +284,3 @@ def run(
     # Before the first tick bdsim records its evaluation at t = 0, and, where there are
     # continuous states, the integrator's steps between the ticks.
     return out.y[np.searchsorted(out.t, ticks, side="right") - 1], states
-
-
-def _check_ports(bd: BlockDiagram) -> None:
-    drivers: dict[tuple[str, int], list[str]] = {}
-    for start, end, wire in wire_graph(bd).edges(data=True):
-        drivers.setdefault((end, wire["into"]), []).append(start)
-    for block in bd.blocklist:
-        for port in range(block.nin):
-            driving = drivers.get((block.name, port), [])
-            if not driving:
-                raise DiagramError(
-                    "an input port is not connected",
-                    where=place(block, port),
-                    block=block.name,
-                    given="no wire",
-                    expected="one wire",
-                    mend="connect a block's output to it",
-                )
-            if len(driving) > 1:
-                raise DiagramError(
-                    "an input port has more than one wire",
-                    where=place(block, port),
-                    block=block.name,
-                    given=f"wires from {', '.join(map(repr, driving))}",
-                    expected="one wire",
-                    mend="remove all but one, or add the signals with a SUM",
-                )
-
-
-def check_loops(wires: nx.MultiDiGraph) -> None:
-    """Refuse a loop without a delay in a graph of wires, as `wire_graph` returns it.
-
-    Raises
-    ------
-    AlgebraicLoopError
-        If there is one; it names its blocks in order.
-    """
-    # The output of a delay does not depend on its input at once.
-    graph = wires.subgraph([name for name, delay in wires.nodes(data="delay") if not delay])
-    for component in nx.strongly_connected_components(graph):
-        if len(component) > 1 or any(graph.has_edge(name, name) for name in component):
-            loop = nx.find_cycle(graph.subgraph(component))
-            names = [loop[0][0], *(edge[1] for edge in loop)]
-            raise AlgebraicLoopError(
-                "there is an algebraic loop: a signal would depend on itself at once",
-                where=" -> ".join(names),
-                given=f"a loop of {len(names) - 1} blocks without a delay",
-                expected="at least one delay in every loop",
-                mend="put a UNITDELAY into the loop",
-            )

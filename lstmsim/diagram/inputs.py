@@ -2,7 +2,8 @@
 
 Whoever runs something describes what that takes as an `Interface`, plain data, and asks here:
 `simulate`, compiled diagrams, `linearize`, `lyapunov`, `analyze`, `fit` and `reference`.  So an
-input is the same, and is refused in the same words, wherever it is given.
+input is the same, and is refused in the same words, wherever it is given.  What does not fit
+raises an InvalidTypeError, an InvalidValueError or a ShapeError.
 """
 
 from __future__ import annotations
@@ -169,18 +170,13 @@ def sequences(
     interface : Interface
         What is run.
     u : array_like of shape (T, Ni) or (B, T, Ni), or mapping of such by source name, or None
-        The input; sources that are given none have their own values.
+        The input; a source that is given none has its own values.
     samples : int, optional
         How many samples to run; all of the input if not given.
     dtype : dtype, optional
         The precision of the run.
     batches : bool, optional
         Whether a batch can be run.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError, ShapeError
-        If the input does not fit, or nothing says how long to run.
     """
     given = _by_source(interface, u)
     batched = batches and not isinstance(u, Mapping) and any(v.ndim == 3 for v in given.values())
@@ -242,19 +238,7 @@ def _one_length(lengths: Mapping[str, int], mend: str) -> int:
 def one_sample(interface: Interface, u: Any, *, fill: bool = True) -> dict[str, FloatArray]:
     """Return one sample of every source, shape (width,), by name.
 
-    Parameters
-    ----------
-    interface : Interface
-        What is run.
-    u : array_like of shape (Ni,), or mapping of such by source name, or None
-        The sample.
-    fill : bool, optional
-        Whether a source that is given none has zeros; else it is an error.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError, ShapeError
-        If it does not fit the sources.
+    A source that is given none has zeros; if none are to be filled in, it is refused.
     """
     given = _by_source(interface, u)
     found = {}
@@ -271,28 +255,19 @@ def one_sample(interface: Interface, u: Any, *, fill: bool = True) -> dict[str, 
                 block=name,
                 given=f"shape {array.shape}",
                 expected=f"one sample: a vector of {width}",
+                mend="simulate, run and forward take many samples at once"
+                if array.ndim == 2
+                else None,
             )
         found[name] = array.reshape(-1)
     return found
 
 
 def held_or_over_time(interface: Interface, u: Any) -> tuple[dict[str, FloatArray], int | None]:
-    """Return the samples of every source, (1, width) where one is held, and their number.
+    """Return the samples of every source, and their number: None if all inputs are held.
 
-    Parameters
-    ----------
-    interface : Interface
-        What is run.
-    u : array_like of shape (Ni,) or (T, Ni), or mapping of such by source name, or None
-        A vector is held, a matrix goes on over time; sources that are given none are held at
-        zero.
-
-    Returns
-    -------
-    rows : dict of ndarray of shape (T, width) or (1, width)
-        By source name.
-    samples : int or None
-        T, or None if all are held.
+    A vector is held, and becomes (1, width); a matrix goes on over time.  A source that is given
+    none is held at zero.
     """
     given = _by_source(interface, u)
     over_time = {n: _rows(a, interface.sources[n], n) for n, a in given.items() if a.ndim == 2}
@@ -321,15 +296,7 @@ def initial_states(
     dtype: npt.DTypeLike = np.float64,
     batch: int | None = None,
 ) -> dict[str, Array]:
-    """Return the given states by block name, shape (n,), or (B, n) of a batch.
-
-    Raises
-    ------
-    DiagramError
-        If there are continuous states.
-    InvalidTypeError, InvalidValueError, ShapeError
-        If it is not a state of what is run.
-    """
+    """Return the given states by block name, shape (n,), or (B, n) of a batch of B."""
     if state is None:
         return {}
     if interface.continuous:
@@ -357,33 +324,6 @@ def initial_states(
         array = in_precision(array, dtype, where)
         found[name] = array if batch is None else np.broadcast_to(array, (batch, width))
     return found
-
-
-def states(
-    interface: Interface,
-    state: State | None,
-    given: Sequences,
-    own: Mapping[str, Array],
-    dtype: npt.DTypeLike,
-) -> list[dict[str, Array] | None]:
-    """Return what the delays put out first, for every sequence: None for their own states.
-
-    Parameters
-    ----------
-    interface, state, dtype
-        As for `initial_states`.
-    given : Sequences
-        The inputs of the run.
-    own : mapping of ndarray
-        The delays' own states by block name, in the precision of the run.
-    """
-    batch = len(given.inputs)
-    if state is None:
-        return [None] * batch
-    found = initial_states(interface, state, dtype, batch if given.batched else None)
-    if not given.batched:
-        return [{**own, **found}]
-    return [{**own, **{name: values[k] for name, values in found.items()}} for k in range(batch)]
 
 
 def _by_delay(interface: Interface, state: Any) -> dict[str, Any]:

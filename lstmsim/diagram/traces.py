@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim._version import __version__
-from lstmsim.base import InvalidTypeError, InvalidValueError
+from lstmsim.base import InvalidTypeError, InvalidValueError, check_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,13 +98,14 @@ def select(names: Iterable[str], wanted: Iterable[str] | None) -> list[str]:
     if wanted is None:
         return known
     chosen = [wanted] if isinstance(wanted, str) else list(wanted)
-    unknown = [name for name in chosen if name not in known]
-    if unknown or not chosen:
+    mend = "look at the spelling, or leave the selection out for all"
+    check_names(chosen, known, "signal", "signals", mend)
+    if not chosen:
         raise InvalidValueError(
-            "there is no signal of this name" if unknown else "no signal is selected",
+            "no signal is selected",
             where="signals",
-            given=", ".join(map(repr, unknown)) or "an empty selection",
+            given="an empty selection",
             expected=f"some of: {', '.join(known)}",
-            mend="look at the spelling, or leave the selection out for all",
+            mend=mend,
         )
     return [name for name in known if name in chosen]

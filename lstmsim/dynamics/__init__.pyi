@@ -12,6 +12,7 @@ from .gains.loops import gains_along as gains_along
 from .gains.loops import loop_gains as loop_gains
 from .linearization.fixed import fixed_points as fixed_points
 from .linearization.fixedreport import FixedPoints as FixedPoints
+from .linearization.fixedreport import sorted_eigenvalues as sorted_eigenvalues
 from .linearization.linearized import linearize as linearize
 from .linearization.linearized import linearized as linearized
 from .linearization.points import Sample as Sample

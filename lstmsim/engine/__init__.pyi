@@ -11,6 +11,7 @@ from .graph import parameters as parameters
 from .interpreter import evaluate as evaluate
 from .interpreter import op_arguments as op_arguments
 from .kernels.cache import vectors_available as vectors_available
+from .losses import LOSSES as LOSSES
 from .objective import Objective as Objective
 from .schedule import make_schedule as make_schedule
 from .simulation import simulate as simulate

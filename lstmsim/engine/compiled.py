@@ -15,8 +15,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
-    DiagramError,
-    InvalidValueError,
+    check_names,
     precision,
     real_array,
     seems_finite,
@@ -26,12 +25,12 @@ from lstmsim.diagram import (
     Interface,
     Sequences,
     State,
+    initial_states,
     interface_of,
     one_sample,
     select,
     sequences,
     start,
-    states,
 )
 from lstmsim.engine import c
 from lstmsim.engine.engines import Engine, Gradient, Interpreter, Kernels, side_by_side
@@ -41,7 +40,7 @@ from lstmsim.engine.kernels import cache
 from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.kernels.stepper import Stepper
 from lstmsim.engine.labels import Labels
-from lstmsim.engine.losses import GivenDerivatives, Loss, MeanSquare, check_loss, given_loss
+from lstmsim.engine.losses import GivenDerivatives, Loss, TargetLoss, check_loss, given_loss
 from lstmsim.engine.schedule import Schedule, make_schedule
 from lstmsim.engine.store import Store
 from lstmsim.engine.threads import map_threads
@@ -92,13 +91,7 @@ def compile(
     >>> [f"{value:.4f}" for value in compiled.forward(u)[:5, 0]]
     ['0.5624', '0.4918', '0.5669', '0.1661', '0.0300']
     """
-    if engine not in ENGINES:
-        raise InvalidValueError(
-            "there is no engine of this name",
-            where="engine",
-            given=repr(engine),
-            expected=" or ".join(repr(name) for name in ENGINES),
-        )
+    check_names([engine], ENGINES, "engine", "engine")
     run_dtype = precision(dtype)
     graph = lower(diagram)
     return Compiled(diagram, graph, make_schedule(graph), run_dtype, engine)
@@ -227,7 +220,7 @@ class Compiled:
         FileAccessError
             If the files cannot be written.
         """
-        self._check_outputs()
+        self.graph.check_outputs()
         vector = None
         if test is not None:
             (inputs,) = self._sequences(test).inputs
@@ -318,7 +311,7 @@ class Compiled:
             y = fast.kernels.outputs({fast.source: u}, len(u))
             if seems_finite(y):
                 return y
-        self._check_outputs()
+        self.graph.check_outputs()
         given = self._sequences(u, samples)
         found, _ = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(found, self.graph)
@@ -356,7 +349,7 @@ class Compiled:
             found = self._stepper(u, state)
             if found is not None:
                 return found
-        self._check_outputs()
+        self.graph.check_outputs()
         sample = one_sample(self._interface(), u, fill=False)
         inputs = {name: value[None, :] for name, value in sample.items()}
         given = self._sequences(inputs, 1)
@@ -423,7 +416,7 @@ class Compiled:
         of a batch that is being computed, one a core.  Where they are recomputed, they are
         stored for chunks of 16 MiB, and the states at the chunks' borders besides.
         """
-        self._check_outputs()
+        self.graph.check_outputs()
         fast = self._fast_path
         if state is None and samples is None and fast is not None and fast.takes(u):
             self._watch.refresh()
@@ -439,7 +432,7 @@ class Compiled:
             part = GivenDerivatives(bars.reshape(rows))
         else:
             shape = rows if given.batched else rows[1:]
-            part = MeanSquare(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
+            part = TargetLoss(check_loss(loss, target, shape, self.dtype).reshape(rows), loss)
         found = differentiate(
             self._engine, given.inputs, begin, given.samples, part, wrt_input, recompute
         )
@@ -480,9 +473,16 @@ class Compiled:
         return sequences(self._interface(), u, samples, self.dtype)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
-        if state is None:  # asking the diagram what it can be given takes longer than a short run
-            return [None] * len(given.inputs)
-        return states(self._interface(), state, given, self._store.initial_states, self.dtype)
+        """Return what the delays put out first, for every sequence: None for their own states."""
+        batch = len(given.inputs)
+        if state is None:
+            return [None] * batch
+        size = batch if given.batched else None
+        found = initial_states(self._interface(), state, self.dtype, size)
+        own = self._store.initial_states
+        if not given.batched:
+            return [own | found]
+        return [own | {name: values[k] for name, values in found.items()} for k in range(batch)]
 
     def _signals(
         self, given: Sequences, begin: list[dict[str, Array] | None], names: Any
@@ -498,13 +498,3 @@ class Compiled:
         signals = {name: np.stack([own[name] for own, _ in found]) for name in names}
         finals = {name: np.stack([own[name] for _, own in found]) for name in found[0][1]}
         return signals, finals
-
-    def _check_outputs(self) -> None:
-        if not self.graph.outputs:
-            raise DiagramError(
-                "the diagram has no output",
-                where="the diagram",
-                given="no TOWORKSPACE block",
-                expected="at least one sink",
-                mend="connect what is wanted to a TOWORKSPACE, or use run",
-            )

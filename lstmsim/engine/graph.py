@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim.base import CompilationError
+from lstmsim.base import CompilationError, DiagramError
 from lstmsim.blocks import (
     KINDS,
     OPS,
@@ -27,7 +27,7 @@ from lstmsim.blocks import (
     kind_of,
     place,
 )
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 
 Array = npt.NDArray[Any]
 
@@ -105,6 +105,17 @@ class Graph:
         """The nodes that keep a state."""
         return {name: node for name, node in self.nodes.items() if node.op.memory}
 
+    def check_outputs(self) -> None:
+        """Refuse a graph without outputs."""
+        if not self.outputs:
+            raise DiagramError(
+                "the diagram has no output",
+                where="the diagram",
+                given="no TOWORKSPACE block",
+                expected="at least one sink",
+                mend="connect the signal that is wanted, or trained, to a TOWORKSPACE",
+            )
+
     def needed(self, signals: Iterable[str]) -> set[str]:
         """Return the signals that some signals depend on, now or later, and themselves."""
         needed: set[str] = set()
@@ -145,9 +156,10 @@ def lower(diagram: BlockDiagram) -> Graph:
     CompilationError
         If a block does not lower, or there is no clock or more than one.
     """
-    host.check_names(diagram)
+    structure.check_is_diagram(diagram)
+    structure.check_names(diagram)
     host.compile_diagram(diagram)
-    used = host.clocks(diagram)
+    used = structure.clocks(diagram)
     if len(used) != 1:
         raise CompilationError(
             "the compiled engines need exactly one clock",
@@ -160,21 +172,22 @@ def lower(diagram: BlockDiagram) -> Graph:
     skipped = [b for b in diagram.blocklist if b.nout == 0 or isinstance(b, FromWorkspace)]
     lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
     widths = host.check_signals(diagram)
+    names = {port: name for name, port in structure.signal_ports(diagram).items()}
     nodes = {}
     for block, results in lowered.items():
-        inputs = tuple([host.signal_name(plug.block, plug.port) for plug in block.inports])
+        inputs = tuple([names[plug.block, plug.port] for plug in block.inports])
         for port, (op, arrays, static) in enumerate(results):
-            name = host.signal_name(block, port)
+            name = names[block, port]
             if "index" in static:  # kernels do not count from the end
                 static = {"index": tuple(j % widths[inputs[0]] for j in static["index"])}
             nodes[name] = Node(
                 name, str(block.name), OPS[op], inputs, tuple(arrays), static, widths[name]
             )
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
-    outputs = (host.signal_name(s.inports[0].block, s.inports[0].port) for s in sinks)
+    outputs = (names[s.inports[0].block, s.inports[0].port] for s in sinks)
     return Graph(
         nodes=nodes,
-        sources={name: widths[name] for name in host.sources(diagram)},
+        sources={name: widths[name] for name in structure.sources(diagram)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
         parameters=_arrays(lowered),

@@ -14,8 +14,6 @@ from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, in_pre
 Array = npt.NDArray[Any]
 Loss = str | Callable[[Array], tuple[float, Array]]
 
-#: dL/dy of a mean square is this factor times the error, divided by its size.
-MEAN_SQUARES = {"mse": 2.0, "half_mse": 1.0}
 #: Numbers of which an array stays in the cache.
 IN_CACHE = 2**13
 
@@ -23,19 +21,19 @@ IN_CACHE = 2**13
 def check_loss(
     loss: str, target: npt.ArrayLike | None, shape: tuple[int, ...], dtype: Any
 ) -> Array:
-    """Return the target of a mean square in the outputs' shape and precision.
+    """Return the target of a loss in the outputs' shape and precision.
 
     Raises
     ------
     InvalidValueError, ShapeError
         If there is no such loss, or the target does not fit the outputs.
     """
-    if loss not in MEAN_SQUARES:
+    if loss not in LOSSES:
         raise InvalidValueError(
             "there is no loss of this name",
             where="loss",
             given=repr(loss),
-            expected='"mse", "half_mse", or a function of the outputs',
+            expected=f"{', '.join(map(repr, LOSSES))}, or a function of the outputs",
         )
     if type(target) is np.ndarray and target.dtype == dtype and target.shape == shape:
         return target  # its NaN, if there is one, is found in the loss
@@ -50,46 +48,63 @@ def check_loss(
     return in_precision(array, dtype, "the target")
 
 
+def mean_square(y: Array, target: Array, size: int, out: Array, factor: float = 2.0) -> float:
+    """Return the part of a mean square that some samples are, and write its derivatives.
+
+    Sums of so many squares as stay in the cache are in the outputs' precision, theirs in double.
+
+    Parameters
+    ----------
+    y, target : ndarray of shape (T, No)
+        Samples of the outputs, and what they should be.
+    size : int
+        Of how many numbers it is the mean.
+    out : ndarray of shape (T, No)
+        Where its derivatives by the outputs are written.
+    factor : float, optional
+        dL/dy is this factor times the error, divided by the size: 2 for the whole mean.
+    """
+    factor /= size
+    total, rows = 0.0, max(1, IN_CACHE // y.shape[1])
+    for first in range(0, len(y), rows):
+        part = slice(first, first + rows)
+        error = np.subtract(y[part], target[part])
+        total += float(np.vdot(error, error))
+        np.multiply(error, y.dtype.type(factor), out=out[part])
+    return 0.5 * factor * total
+
+
+def half_mean_square(y: Array, target: Array, size: int, out: Array) -> float:
+    """Return half of what `mean_square` returns; the arguments are its own."""
+    return mean_square(y, target, size, out, factor=1.0)
+
+
+#: The losses by name, each called as `mean_square` is.  A loss is a sum over samples: it is
+#: called with some of them at a time.
+LOSSES: dict[str, Callable[[Array, Array, int, Array], float]] = {
+    "mse": mean_square,
+    "half_mse": half_mean_square,
+}
+
+
 @dataclass(frozen=True)
-class MeanSquare:
-    """A mean square over all sequences, samples and outputs of a batch.
+class TargetLoss:
+    """A loss over all sequences, samples and outputs of a batch.
 
     Parameters
     ----------
     target : ndarray of shape (B, T, No)
         What the outputs should be.
     loss : str
-        "mse" or "half_mse".
+        Its name in `LOSSES`.
     """
 
     target: Array
     loss: str
 
     def __call__(self, sequence: int, y: Array, part: slice, out: Array) -> float:
-        """Return the part that some samples of a sequence are, and write its derivatives.
-
-        Parameters
-        ----------
-        sequence : int
-            The sequence's number.
-        y : ndarray of shape (T, No)
-            The samples of the outputs.
-        part : slice
-            Where these samples are in the sequence.
-        out : ndarray of shape (T, No)
-            Where the derivatives by the outputs are written.
-        """
-        target = self.target[sequence, part]
-        factor = MEAN_SQUARES[self.loss] / self.target.size
-        total, rows = 0.0, max(1, IN_CACHE // y.shape[1])
-        # Sums of so many squares as stay in the cache are in the outputs' precision, as the
-        # errors are; their sum is in double precision, so that long runs lose no digits.
-        for first in range(0, len(y), rows):
-            block = slice(first, first + rows)
-            error = np.subtract(y[block], target[block])
-            total += float(np.vdot(error, error))
-            np.multiply(error, y.dtype.type(factor), out=out[block])
-        return 0.5 * factor * total
+        """Return the part that some samples of a sequence are, and write its derivatives."""
+        return LOSSES[self.loss](y, self.target[sequence, part], self.target.size, out)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lstmsim.engine.engines import side_by_side
 from lstmsim.engine.gradients import differentiate, total
-from lstmsim.engine.losses import MeanSquare
+from lstmsim.engine.losses import TargetLoss
 from lstmsim.engine.threads import map_threads
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Objective:
         targets = np.asarray(target[rows], self.dtype)
         self._count, self._samples = targets.shape[:2]
         self._inputs = [{name: v[k] for name, v in batch.items()} for k in range(self._count)]
-        self._mean = MeanSquare(targets, self._loss)
+        self._mean = TargetLoss(targets, self._loss)
 
     def initial(self) -> Array:
         """Return the parameters of all blocks as they were when the objective was made."""

@@ -15,7 +15,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import InvalidValueError
 from lstmsim.blocks import FromWorkspace, place
-from lstmsim.diagram import host, interface_of, prepared, sequences
+from lstmsim.diagram import host, interface_of, prepared, sequences, structure
 
 
 def one_step_ahead(
@@ -41,7 +41,7 @@ def one_step_ahead(
         If the traces lack a state or a source of the diagram.
     """
     host.compile_diagram(diagram)
-    clocks = host.clocks(diagram)
+    clocks = structure.clocks(diagram)
     given = {
         str(block.name): block
         for clock in clocks
@@ -56,9 +56,9 @@ def one_step_ahead(
             given=f"signals {', '.join(map(str, expected.data_vars))}",
             expected=", ".join(lacking),
         )
-    driven = {name: expected[name].values for name in host.sources(diagram)}
+    driven = {name: expected[name].values for name in structure.sources(diagram)}
     (inputs,) = sequences(interface_of(diagram), driven, batches=False).inputs
-    ports = host.signal_ports(diagram)
+    ports = structure.signal_ports(diagram)
     rows: dict[str, list[Any]] = {name: [] for name in ports}
     with prepared(diagram, inputs, {}, None), host.translated_errors(diagram):
         for k in range(expected.sizes["time"]):

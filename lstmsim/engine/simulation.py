@@ -11,9 +11,9 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
-    InvalidTypeError,
     InvalidValueError,
     NonFiniteSignalError,
+    check_names,
     precision,
 )
 from lstmsim.blocks import place
@@ -29,6 +29,7 @@ from lstmsim.diagram import (
     select,
     sequences,
     start,
+    structure,
 )
 
 #: What can run a diagram.
@@ -111,7 +112,7 @@ def simulate(
         from lstmsim.engine.compiled import compile
 
         return compile(diagram, dtype, engine).run(u, state=state, signals=signals, samples=samples)
-    host.check_names(diagram)
+    structure.check_names(diagram)
     host.compile_diagram(diagram)
     interface = interface_of(diagram)
     given = sequences(interface, u, samples, batches=False)
@@ -144,20 +145,8 @@ def simulate(
 
 
 def _check_engine(diagram: Any, engine: str, dtype: npt.DTypeLike) -> None:
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "simulate needs a block diagram",
-            given=type(diagram).__name__,
-            expected="a bdsim.BlockDiagram",
-            mend="make one with build(network) or load(model, workspace)",
-        )
-    if engine not in ENGINES:
-        raise InvalidValueError(
-            "there is no engine of this name",
-            where="engine",
-            given=repr(engine),
-            expected=", ".join(repr(name) for name in ENGINES),
-        )
+    structure.check_is_diagram(diagram)
+    check_names([engine], ENGINES, "engine", "engine")
     if precision(dtype) != np.float64 and engine == "bdsim":
         raise InvalidValueError(
             "bdsim computes in double precision only",
@@ -194,7 +183,7 @@ def _check_finite(
     sample = int(np.argmin(finite.all(axis=1)))
     # Of the signals that are bad at this sample, the one computed first is the origin.
     order = {str(b.name): k for k, b in enumerate(b for group in diagram.plan for b in group)}
-    ports = host.signal_ports(diagram)
+    ports = structure.signal_ports(diagram)
     columns = np.cumsum([0, *(widths[name] for name in watched)])
     bad = [
         name

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import FloatArray, InvalidValueError, count
+from lstmsim.base import FloatArray, InvalidValueError, check_names, count
 
 
 class Layer(abc.ABC):
@@ -76,7 +76,7 @@ class Layer(abc.ABC):
         InvalidTypeError, InvalidValueError, ShapeError
             If there is no array of a name, or the new ones do not fit.
         """
-        refuse_unknown(arrays, self.workspace_names, type(self).__name__)
+        check_names(arrays, self.workspace_names, "array", type(self).__name__)
         return dataclasses.replace(self, **arrays)  # type: ignore[type-var]
 
     def __eq__(self, other: object) -> bool:
@@ -98,24 +98,6 @@ def same_fields(a: object, b: object) -> bool:
         if not (np.array_equal(x, y) if both_arrays else x is y or (type(x) is type(y) and x == y)):
             return False
     return True
-
-
-def refuse_unknown(arrays: Mapping[str, object], known: Mapping[str, object], where: str) -> None:
-    """Refuse names that a definition has no array of.
-
-    Raises
-    ------
-    InvalidValueError
-        If there are any.
-    """
-    unknown = [name for name in arrays if name not in known]
-    if unknown:
-        raise InvalidValueError(
-            "there is no array of this name",
-            where=where,
-            given=", ".join(unknown),
-            expected=", ".join(known),
-        )
 
 
 def check_layer_name(name: str) -> None:

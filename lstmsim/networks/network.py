@@ -20,11 +20,12 @@ from lstmsim.base import (
     InvalidTypeError,
     InvalidValueError,
     ShapeError,
+    check_names,
     count,
     sample_time,
 )
 from lstmsim.networks.dense import Dense
-from lstmsim.networks.layer import refuse_unknown, same_fields
+from lstmsim.networks.layer import same_fields
 from lstmsim.networks.lstm import LSTM
 
 #: Any recurrent layer; a further kind is one more here and in the table.
@@ -190,7 +191,7 @@ class Network:
             If there is no array of a name, or the new ones do not fit.
         """
         known = {name: field for _, names in self._names() for field, name in names.items()}
-        refuse_unknown(arrays, known, "Network")
+        check_names(arrays, known, "array", "Network")
         layers = [
             layer.replace(**{f: arrays[name] for f, name in names.items() if name in arrays})
             for layer, names in self._names()

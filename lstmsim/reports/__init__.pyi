@@ -6,7 +6,7 @@ from .bench.process import run_bench as run_bench
 from .bench.settings import settings_from_options as settings_from_options
 from .demo import run_demo as run_demo
 from .demo import save_demo as save_demo
-from .study.report import save_study as save_study
+from .study.plan import FULL as FULL
+from .study.plan import QUICK as QUICK
 from .study.run import run_study as run_study
-from .study.settings import FULL as FULL
-from .study.settings import QUICK as QUICK
+from .study.run import save_study as save_study

@@ -5,7 +5,6 @@ from .optimizers import OPTIMIZERS as OPTIMIZERS
 from .optimizers import SGD as SGD
 from .optimizers import Adam as Adam
 from .optimizers import RMSProp as RMSProp
-from .options import LOSSES as LOSSES
 from .options import TrainingOptions as TrainingOptions
 from .result import TrainingResult as TrainingResult
 from .schedules import SCHEDULES as SCHEDULES

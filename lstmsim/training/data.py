@@ -7,33 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bdsim.blockdiagram import BlockDiagram
+import numpy.typing as npt
 
-from lstmsim.base import (
-    DiagramError,
-    FloatArray,
-    InvalidValueError,
-    ShapeError,
-    real_array,
-    sample_rows,
-)
+from lstmsim.base import InvalidValueError, ShapeError, in_precision, sample_rows
 from lstmsim.diagram import interface_of
 from lstmsim.diagram import sequences as run_inputs
-from lstmsim.engine import Graph
+from lstmsim.engine import Compiled
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Sequence:
     """One sequence: the samples of every source by block name, and those of the target."""
 
-    inputs: dict[str, FloatArray]
-    target: FloatArray
+    inputs: dict[str, Array]
+    target: Array
 
     def __len__(self) -> int:
         return len(self.target)
 
 
-def _listed(values: Any, name: str) -> list[Any]:
+def _listed(values: Any) -> list[Any]:
     """Return the sequences in what was given: one, a list of them, or a batch (B, T, width)."""
     if values is None or isinstance(values, Mapping):
         return [values]
@@ -45,14 +40,12 @@ def _listed(values: Any, name: str) -> list[Any]:
             return []
         return list(values)
     if np.ndim(values) == 3:
-        return list(real_array(values, name, "the training data"))
+        return list(np.asarray(values))
     return [values]
 
 
-def sequences(
-    diagram: BlockDiagram, graph: Graph, u: Any, target: Any, what: str = "training"
-) -> list[Sequence]:
-    """Return the sequences, if inputs and targets fit one another and the diagram.
+def sequences(compiled: Compiled, u: Any, target: Any, what: str = "training") -> list[Sequence]:
+    """Return the sequences in the training's precision, if they fit one another and the diagram.
 
     Raises
     ------
@@ -61,16 +54,10 @@ def sequences(
     InvalidTypeError, InvalidValueError, ShapeError
         If they do not fit.
     """
-    if not graph.outputs:
-        raise DiagramError(
-            "the diagram has no output",
-            where="the diagram",
-            given="no TOWORKSPACE block",
-            expected="at least one sink, whose signal is compared with the target",
-            mend="connect what is to be trained to a TOWORKSPACE",
-        )
-    interface = interface_of(diagram, graph.sources)
-    given, wanted = _listed(u, "u"), _listed(target, "the target")
+    graph = compiled.graph
+    graph.check_outputs()
+    interface = interface_of(compiled.diagram, graph.sources)
+    given, wanted = _listed(u), _listed(target)
     if u is None and not interface.sources:
         given = [None] * len(wanted)
     if len(given) != len(wanted) or not wanted:
@@ -88,10 +75,11 @@ def sequences(
         rows = sample_rows(goal, "the target", place)
         # Without a source the target alone says how long a sequence is.
         samples = None if interface.sources else len(rows)
-        run = run_inputs(interface, one, samples, batches=False)
+        run = run_inputs(interface, one, samples, compiled.dtype, batches=False)
         if rows.shape != (run.samples, width):
             _refuse_target(rows.shape, (run.samples, width), place)
-        found.append(Sequence(run.inputs[0], rows))
+        goal = in_precision(rows, compiled.dtype, "the target", place)
+        found.append(Sequence(run.inputs[0], goal))
     return found
 
 

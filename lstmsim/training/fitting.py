@@ -14,6 +14,7 @@ import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import InvalidTypeError, InvalidValueError
+from lstmsim.diagram import build
 from lstmsim.engine import compile
 from lstmsim.networks import Network
 from lstmsim.training import loop
@@ -143,8 +144,9 @@ def fitted(
     resume: bool = False,
 ) -> TrainingResult:
     """Return what `fit` returns, without a warning if training diverged."""
-    diagram, source = parameter_source(model)
+    diagram = build(model) if isinstance(model, Network) else model
     compiled = compile(diagram, options.dtype, options.engine)
+    source = parameter_source(model, compiled)
     problem = training_problem(compiled, source, options, data, validation)
     state = loop.begin(problem)
     writer = CheckpointWriter(problem)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.training._checks import number
+from lstmsim.base import number
 
 Array = npt.NDArray[Any]
 

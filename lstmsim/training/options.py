@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, precision
-from lstmsim.training._checks import number, one_of, whole_number
+from lstmsim.base import (
+    InvalidTypeError,
+    InvalidValueError,
+    number,
+    one_of,
+    precision,
+    true_or_false,
+    whole_number,
+)
+from lstmsim.engine import LOSSES
 from lstmsim.training.optimizers import OPTIMIZERS, Adam, Optimizer
 from lstmsim.training.schedules import Constant, Schedule
 
 #: What happens to the states where a sequence ends.
 CARRY = ("reset", "sequences", "epochs")
-LOSSES = ("mse", "half_mse")
 
 
 @dataclass(frozen=True)
@@ -121,20 +128,14 @@ class TrainingOptions:
         for name in ("batch_size", "patience"):
             if getattr(self, name) is not None:
                 whole_number(getattr(self, name), name, where, 1)
-        one_of(self.loss, "loss", where, LOSSES)
+        one_of(self.loss, "loss", where, tuple(LOSSES))
         one_of(self.carry, "carry", where, CARRY)
         from lstmsim.engine import ENGINES
 
         one_of(self.engine, "engine", where, ENGINES)
         self._set("dtype", precision(self.dtype).name)
         for name in ("shuffle", "train_states", "constant_target"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidTypeError(
-                    f"{name} is neither true nor false",
-                    where=where,
-                    given=f"{name}={getattr(self, name)!r}",
-                    expected="True or False",
-                )
+            true_or_false(getattr(self, name), name, where)
         self._set("optimizer", _optimizer(self.optimizer, where))
         if isinstance(self.schedule, type) or not isinstance(self.schedule, Schedule):
             raise InvalidTypeError(

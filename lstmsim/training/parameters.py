@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import copy
 import fnmatch
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,9 @@ import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError, FloatArray, InvalidValueError, LstmsimError
-from lstmsim.diagram import BLOCKS, Origin, block_parameters, build, origin, passed_on
-from lstmsim.engine import Span, assign, parameters
+from lstmsim.blocks import KINDS
+from lstmsim.diagram import BLOCKS, Origin, block_parameters, origin, passed_on
+from lstmsim.engine import Compiled, Span, assign
 from lstmsim.networks import Network
 
 Array = npt.NDArray[Any]
@@ -90,22 +92,18 @@ class NetworkSource:
 class BlocksSource:
     """A diagram wired by hand: the blocks' own parameters, under the blocks' names."""
 
-    diagram: BlockDiagram
+    now: Blocks
 
     @cached_property
     def _names(self) -> dict[tuple[str, str], str]:
         """The name of every parameter: that of its block, if it is the block's only one."""
-        several = collections.Counter(block for block, _ in self._now)
-        return {(b, name): b if several[b] == 1 else f"{b}.{name}" for b, name in self._now}
-
-    @cached_property
-    def _now(self) -> Blocks:
-        return current_parameters(self.diagram)
+        several = collections.Counter(block for block, _ in self.now)
+        return {(b, name): b if several[b] == 1 else f"{b}.{name}" for b, name in self.now}
 
     @property
     def arrays(self) -> dict[str, FloatArray]:
         """The blocks' arrays."""
-        return {name: self._now[key] for key, name in self._names.items()}
+        return {name: self.now[key] for key, name in self._names.items()}
 
     @property
     def states(self) -> set[str]:
@@ -114,7 +112,7 @@ class BlocksSource:
 
     def block_parameters(self, arrays: Mapping[str, FloatArray]) -> Blocks:
         """Return the parameters, which are the arrays."""
-        return {key: arrays.get(name, self._now[key]) for key, name in self._names.items()}
+        return {key: arrays.get(name, self.now[key]) for key, name in self._names.items()}
 
     def describe(self, block: str) -> str:
         """Return the words for a block's own parameter."""
@@ -153,21 +151,31 @@ class WorkspaceSource:
 
     diagram: BlockDiagram
     origin: Origin
-
-    @cached_property
-    def _now(self) -> Blocks:
-        return current_parameters(self.diagram)
+    now: Blocks
 
     @cached_property
     def _expressions(self) -> list[Expression]:
         """The file's expressions that become parameters which can be trained."""
-        lowered = parameters(self.diagram.blocklist)
+        by_attribute = {
+            (block, KINDS[self.origin.entries[block].kind].trained[name]): name
+            for block, name in self.now
+        }
         return [
-            _expression(self.diagram.blocknames[title], entry.kind, name, lowered[title])
+            self._expression(title, name, by_attribute[title, attribute])
             for title, entry in self.origin.entries.items()
             for name in entry.trees
-            if title in lowered and BLOCKS[entry.kind][name].kind in ("array", "vector")
+            if (title, attribute := BLOCKS[entry.kind][name].attribute) in by_attribute
         ]
+
+    def _expression(self, title: str, name: str, parameter: str) -> Expression:
+        """Return a parameter of the file, and where its elements are in the engine's array."""
+        # A block whose engine's array holds its elements' places: its parameter of the file then
+        # tells their order (a GAIN that multiplies from the right is transposed).
+        numbered = copy.copy(self.diagram.blocknames[title])
+        shape = self.now[title, parameter].shape
+        assign(numbered, {parameter: np.arange(math.prod(shape)).reshape(shape)})
+        order = BLOCKS[self.origin.entries[title].kind][name].read(numbered)
+        return Expression((title, parameter), name, np.ravel(order).astype(np.intp))
 
     @cached_property
     def _uses(self) -> dict[str, set[str]]:
@@ -197,7 +205,7 @@ class WorkspaceSource:
     def block_parameters(self, arrays: Mapping[str, FloatArray]) -> Blocks:
         """Return the parameters, expressions evaluated over a workspace with these arrays."""
         workspace = {**self.origin.workspace, **arrays}
-        found = dict(self._now)
+        found = dict(self.now)
         for key, name, order in self._expressions:
             entry = self.origin.entries[key[0]]
             flat = np.empty(len(order))
@@ -232,7 +240,7 @@ class WorkspaceSource:
         changed = sorted(
             {
                 key[0]
-                for key, array in self._now.items()
+                for key, array in self.now.items()
                 if key not in said or not np.array_equal(array, said[key])
             }
         )
@@ -246,36 +254,31 @@ class WorkspaceSource:
             )
 
 
-def _expression(block: Any, kind: str, name: str, arrays: Mapping[str, Array]) -> Expression:
-    """Return a file's parameter of a block, and where its elements are in the engine's array."""
-    parameter, array = next(iter(arrays.items()))
-    # A block whose engine's array holds its elements' places: read as a file's parameter it
-    # tells in which order they are there (a GAIN that multiplies from the right is transposed).
-    numbered = copy.copy(block)
-    assign(numbered, {parameter: np.arange(array.size).reshape(array.shape)})
-    order = np.asarray(BLOCKS[kind][name].read(numbered)).reshape(-1).astype(np.intp)
-    return Expression((str(block.name), parameter), name, order)
+def parameter_source(model: Network | BlockDiagram, compiled: Compiled) -> ParameterSource:
+    """Return whose arrays are trained: a network's, a workspace's, or the blocks' own.
+
+    Raises
+    ------
+    DiagramError
+        If a diagram is not any more what its file and workspace say.
+    """
+    if isinstance(model, Network):
+        return NetworkSource(model)
+    came_from, now = origin(model), block_arrays(compiled)
+    if came_from is None:
+        return BlocksSource(now)
+    source = WorkspaceSource(model, came_from, now)
+    source.check_unchanged()
+    return source
 
 
-def current_parameters(diagram: BlockDiagram) -> Blocks:
-    """Return the parameters of a diagram's blocks, as they are now."""
+def block_arrays(compiled: Compiled) -> Blocks:
+    """Return the parameters of a diagram's blocks, as they were when it was compiled."""
     return {
         (block, name): np.asarray(array, np.float64)
-        for block, arrays in parameters(diagram.blocklist).items()
+        for block, arrays in compiled.graph.parameters.items()
         for name, array in arrays.items()
     }
-
-
-def parameter_source(model: Network | BlockDiagram) -> tuple[BlockDiagram, ParameterSource]:
-    """Return the diagram that is trained, and whose arrays are."""
-    if isinstance(model, Network):
-        return build(model), NetworkSource(model)
-    came_from = origin(model)
-    if came_from is None:
-        return model, BlocksSource(model)
-    source = WorkspaceSource(model, came_from)
-    source.check_unchanged()
-    return model, source
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, in_precision
+from lstmsim.base import InvalidTypeError, InvalidValueError
 from lstmsim.engine import Compiled
 from lstmsim.training.data import Sequence, check_varies, sequences
 from lstmsim.training.losses import Losses
@@ -36,7 +36,7 @@ class Problem:
     options : TrainingOptions
         How.
     sequences, held_out : list of Sequence
-        The training data, and the validation data if there are any, in double precision.
+        The training data, and the validation data if there are any, in the precision of training.
     """
 
     compiled: Compiled
@@ -69,7 +69,7 @@ def training_problem(
     InvalidTypeError, InvalidValueError, ShapeError, DiagramError
         If model, data and options do not fit one another.
     """
-    given = sequences(compiled.diagram, compiled.graph, *data)
+    given = sequences(compiled, *data)
     if not options.constant_target:
         check_varies(given)
     held_out = None
@@ -81,7 +81,7 @@ def training_problem(
                 given=type(validation).__name__,
                 expected="validation=(u, y)",
             )
-        held_out = sequences(compiled.diagram, compiled.graph, *validation, "validation")
+        held_out = sequences(compiled, *validation, "validation")
     elif options.patience is not None:
         raise InvalidValueError(
             "without validation data there is nothing to be patient with",
@@ -92,10 +92,7 @@ def training_problem(
         )
     carry = options.carry != "reset"
 
-    def losses_of(several: list[Sequence]) -> Losses:
-        return Losses(compiled, _rounded(several, compiled.dtype), options.loss, carry)
-
-    losses = losses_of(given)
+    losses = Losses(compiled, given, options.loss, carry)
     mapped = map_parameters(source, losses.layout, options.frozen, options.train_states)
     if options.weight_decay and not any(map(options.decays, mapped.arrays)):
         raise InvalidValueError(
@@ -104,17 +101,5 @@ def training_problem(
             given=", ".join(map(repr, options.decayed)) or "no name",
             expected=f"names, or patterns, of: {', '.join(mapped.arrays)}",
         )
-    others = None if held_out is None else losses_of(held_out)
+    others = None if held_out is None else Losses(compiled, held_out, options.loss, carry)
     return Problem(compiled, source, mapped, losses, others, options, given, held_out)
-
-
-def _rounded(given: list[Sequence], dtype: Any) -> list[Sequence]:
-    """Return sequences in the precision of training."""
-
-    def rounded(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-        return in_precision(values, dtype, name, "the training data")
-
-    return [
-        Sequence({n: rounded(v, "u") for n, v in s.inputs.items()}, rounded(s.target, "the target"))
-        for s in given
-    ]

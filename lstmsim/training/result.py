@@ -24,7 +24,7 @@ from lstmsim.base import (
 from lstmsim.engine import assign, parameters
 from lstmsim.networks import Network
 from lstmsim.training.loop import TrainingState
-from lstmsim.training.parameters import current_parameters
+from lstmsim.training.parameters import block_arrays
 from lstmsim.training.problem import Problem
 
 
@@ -207,7 +207,7 @@ def training_result(problem: Problem, state: TrainingState, reason: str) -> Trai
         loss=problem.loss(np.concatenate([values, state.pool[n:]])),
         validation_loss=None if problem.validation is None else state.best_loss,
         changes={k: float(np.max(np.abs(new[k] - a))) for k, a in mapped.arrays.items()},
-        blocks=mapped.blocks(values, current_parameters(problem.compiled.diagram)),
+        blocks=mapped.blocks(values, block_arrays(problem.compiled)),
     )
 
 

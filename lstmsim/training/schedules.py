@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from lstmsim.training._checks import number, whole_number
+from lstmsim.base import number, whole_number
 
 
 @runtime_checkable

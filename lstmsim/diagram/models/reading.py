@@ -19,12 +19,13 @@ from lstmsim.base import (
     InvalidTypeError,
     LstmsimError,
     ModelFileError,
+    check_mapping,
     real_array,
     real_vector,
     sample_time,
 )
 from lstmsim.blocks import FromWorkspace, MatrixGain, UnitDelay
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 from lstmsim.diagram.models import expressions
 from lstmsim.diagram.models.catalogue import BLOCKS, INSTEAD, SKIPPED
 from lstmsim.diagram.models.shipped import model_file
@@ -275,10 +276,10 @@ def _wired(
     _check_rows(file, reached)
     for end, start in wires.items():
         bd.connect(sockets[start], sockets[end])
-    host.check_names(bd)
+    structure.check_names(bd)
     _infer_source_widths(bd)
     host.compile_diagram(bd)
-    if all(s.values is not None or s.width is not None for s in host.sources(bd).values()):
+    if all(s.values is not None or s.width is not None for s in structure.sources(bd).values()):
         host.check_signals(bd)
     return bd
 
@@ -286,12 +287,7 @@ def _wired(
 def _checked_workspace(workspace: Mapping[str, Any] | None) -> dict[str, Any]:
     if workspace is None:
         return {}
-    if not isinstance(workspace, Mapping):
-        raise InvalidTypeError(
-            "the workspace is not a mapping",
-            given=type(workspace).__name__,
-            expected="a mapping from names to arrays",
-        )
+    check_mapping(workspace, "the workspace")
     if "clock" in workspace:
         raise InvalidTypeError(
             "the workspace uses a reserved name",

@@ -13,7 +13,7 @@ import numpy as np
 
 from lstmsim.base import DiagramError, Report, Row, TableData, numbers, texts
 from lstmsim.blocks import KINDS
-from lstmsim.diagram import host
+from lstmsim.diagram import host, structure
 from lstmsim.diagram.models import expressions
 from lstmsim.diagram.models.catalogue import BLOCKS, SKIPPED
 from lstmsim.diagram.models.reading import load, read_entries
@@ -125,7 +125,7 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
     if workspace is not None:
         diagram = load(file, workspace)
         widths = host.check_signals(diagram)
-        used = host.clocks(diagram)
+        used = structure.clocks(diagram)
         Ts = float(used[0].T) if used else None
         gains = [b for b in diagram.blocklist if b.type in ("matrixgain", "gain")]
         constants = [b for b in diagram.blocklist if b.type == "constant"]
@@ -167,7 +167,7 @@ def wires(path: str | Path) -> nx.MultiDiGraph:
     Returns
     -------
     networkx.MultiDiGraph
-        As `host.wire_graph` of the loaded diagram; connectors are followed through.
+        As `structure.wire_graph` of the loaded diagram; connectors are followed through.
 
     Raises
     ------
@@ -195,7 +195,11 @@ def wires(path: str | Path) -> nx.MultiDiGraph:
             KINDS[entry.kind].text, ""
         )
         ports = (len(entry.inputs), len(entry.outputs))
-        host.add_block(graph, entry.title, entry.kind, ports, pos=entry.pos, text=text)
+        blockclass = host.simulator().block_library[entry.kind]["blockclass"]
+        stateful = blockclass in ("sampled", "continuous")
+        structure.add_block(
+            graph, entry.title, entry.kind, ports, stateful=stateful, pos=entry.pos, text=text
+        )
     for entry in entries:
         for into, socket in enumerate(entry.inputs if entry.kind not in SKIPPED else ()):
             start, out = owner[drivers[socket]]

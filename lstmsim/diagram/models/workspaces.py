@@ -23,8 +23,8 @@ from lstmsim.base import (
     DataFileError,
     DiagramError,
     FloatArray,
-    InvalidTypeError,
     InvalidValueError,
+    check_mapping,
     check_target,
     existing,
     real_array,
@@ -32,7 +32,7 @@ from lstmsim.base import (
     sample_time,
     written_whole,
 )
-from lstmsim.diagram import host
+from lstmsim.diagram import structure
 from lstmsim.diagram.models.catalogue import BLOCKS
 from lstmsim.diagram.wiring.network import build
 from lstmsim.networks import DEFAULT_KIND, KINDS, Dense, Layer, Network, Recurrent
@@ -105,12 +105,7 @@ def save_workspace(workspace: Mapping[str, Any] | Network, path: str | os.PathLi
     """
     if isinstance(workspace, Network):
         workspace = workspace.workspace()
-    if not isinstance(workspace, Mapping):
-        raise InvalidTypeError(
-            "the workspace is not a mapping",
-            given=type(workspace).__name__,
-            expected="a mapping from names to arrays",
-        )
+    check_mapping(workspace, "the workspace")
     check_target(path, WORKSPACE_ENDINGS, "workspace")
     arrays: dict[str, npt.NDArray[Any]] = {
         str(name): np.array(str(np.asarray(value).item()))
@@ -290,12 +285,7 @@ def network_from_workspace(workspace: Mapping[str, Any]) -> Network:
     >>> network_from_workspace(ls.published.layer_workspace())
     Network(4 inputs -> LSTM(3 units) -> Dense(2 outputs), Ts=0.1 s, 102 parameters)
     """
-    if not isinstance(workspace, Mapping):
-        raise InvalidTypeError(
-            "the workspace is not a mapping",
-            given=type(workspace).__name__,
-            expected="a mapping from names to arrays",
-        )
+    check_mapping(workspace, "the workspace")
     numbers: list[str] = []
     while f"W{len(numbers) + 1}" in workspace:
         numbers.append(str(len(numbers) + 1))
@@ -398,7 +388,7 @@ def check_diagram_is_network(diagram: BlockDiagram, network: Network) -> None:
 
 def _contents(diagram: BlockDiagram) -> dict[str, Any]:
     """Return blocks, parameters and wires of a diagram in a form that can be compared."""
-    contents: dict[str, Any] = {"sample time": [clock.T for clock in host.clocks(diagram)]}
+    contents: dict[str, Any] = {"sample time": [clock.T for clock in structure.clocks(diagram)]}
     for block in diagram.blocklist:
         kind = str(block.type).upper()
         parameters = BLOCKS.get(kind, {})

@@ -12,7 +12,7 @@ from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError, written_whole
 from lstmsim.blocks import place
-from lstmsim.diagram import host
+from lstmsim.diagram import structure
 from lstmsim.diagram.models.catalogue import BLOCKS, INSTEAD
 
 
@@ -49,7 +49,7 @@ def save(
     Values are kept to the last bit.  The clock becomes ``=clock``: `load` takes its period
     from the workspace's Ts.  A source's samples are saved with it if it has any.
     """
-    host.check_names(diagram)
+    structure.check_names(diagram)
     used = [clock for clock in diagram.clocklist if clock.blocklist]
     if len(used) > 1:
         raise DiagramError(

@@ -11,12 +11,11 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
-    DiagramError,
     FloatArray,
     InvalidValueError,
     NonFiniteSignalError,
+    whole_number,
 )
-from lstmsim.blocks import checked_count
 from lstmsim.diagram import State, held_or_over_time
 from lstmsim.dynamics.exponents.frames import Frame, factored
 from lstmsim.dynamics.exponents.report import LyapunovSpectrum
@@ -94,16 +93,10 @@ def lyapunov(
     G. Benettin et al., Meccanica 15, 1980; J.-P. Eckmann and D. Ruelle, Rev. Mod. Phys. 57, 1985.
     """
     step = step_of(diagram)
-    if not step.states:
-        raise DiagramError(
-            "a diagram without delays has no states, and so no Lyapunov exponents",
-            where="lyapunov",
-            given="no UNITDELAY or ZOH",
-            expected="at least one delay",
-        )
-    discard = checked_count(discard, "discard", 0, "lyapunov")
+    step.check_has_states("lyapunov", "states, and so no Lyapunov exponents")
+    discard = whole_number(discard, "discard", "lyapunov", 0, floats=True)
     if samples is not None:
-        samples = checked_count(samples, "samples", 1, "lyapunov")
+        samples = whole_number(samples, "samples", "lyapunov", 1, floats=True)
     inputs, given = held_or_over_time(step.interface, u)
     samples = _averaged(given, samples, discard)
     n = sum(step.states.values())

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import networkx as nx
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, count
-from lstmsim.diagram import host
+from lstmsim.base import InvalidValueError, count
+from lstmsim.diagram import host, structure
 from lstmsim.dynamics.feedback.report import Loop, LoopGroup, LoopReport, Wire
 
 #: Wires of all listed loops together: more would take gigabytes.
@@ -76,14 +76,6 @@ def loops(diagram: BlockDiagram, *, limit: int = 1000, seconds: float = 10.0) ->
     D. B. Johnson, Finding all the elementary circuits of a directed graph, SIAM J. Comput. 4
     (1975) 77-84.
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "loops needs a diagram",
-            where="loops",
-            given=type(diagram).__name__,
-            expected="a bdsim BlockDiagram",
-            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
-        )
     return loops_of_wires(flat(diagram), limit, seconds)
 
 
@@ -95,13 +87,14 @@ def flat(diagram: BlockDiagram) -> nx.MultiDiGraph:
     DiagramError
         If it has subsystems, and cannot be compiled.
     """
+    structure.check_is_diagram(diagram)
     if any(block.blockclass == "subsystem" for block in diagram.blocklist):
         host.compile_diagram(diagram)  # bdsim dissolves subsystems when it compiles
-    return host.wire_graph(diagram)
+    return structure.wire_graph(diagram)
 
 
 def loops_of_wires(graph: nx.MultiDiGraph, limit: int = 1000, seconds: float = 10.0) -> LoopReport:
-    """Return the report on a graph of wires, as `host.wire_graph` makes it.
+    """Return the report on a graph of wires, as `structure.wire_graph` makes it.
 
     Raises
     ------
@@ -118,7 +111,7 @@ def loops_of_wires(graph: nx.MultiDiGraph, limit: int = 1000, seconds: float = 1
             given=f"limit={limit!r}, seconds={seconds!r}",
             expected="a whole number of loops ≥ 1, and seconds > 0",
         )
-    host.check_loops(graph)
+    structure.check_loops(graph)
     graph = nx.freeze(graph)
     circuits: list[tuple[Wire, ...]] = []
     stopped, steps, deadline = "", 0, time.monotonic() + seconds

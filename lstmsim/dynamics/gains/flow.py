@@ -10,7 +10,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim._version import __version__
-from lstmsim.base import FloatArray, InvalidTypeError, InvalidValueError
+from lstmsim.base import FloatArray, whole_number
 from lstmsim.dynamics.gains.loops import Blocks, coordinates, run_of, split
 from lstmsim.dynamics.gains.products import Scaled, norms
 from lstmsim.dynamics.linearization.compose import jacobians, labels, state_matrix
@@ -124,23 +124,9 @@ def flow_along(
 
 
 def _range(start: Any, end: Any, samples: int) -> tuple[int, int]:
+    first = whole_number(start, "start", "gradient_flow", 0, samples - 1)
     last = samples - 1 if end is None else end
-    for value in (start, last):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise InvalidTypeError(
-                "a sample's number is no whole number",
-                where="gradient_flow",
-                given=f"start={start!r}, end={end!r}",
-                expected="whole numbers",
-            )
-    if not 0 <= start <= last < samples:
-        raise InvalidValueError(
-            "the samples are out of range",
-            where="gradient_flow",
-            given=f"start={start}, end={last}",
-            expected=f"0 ≤ start ≤ end ≤ {samples - 1}, the last sample of the traces",
-        )
-    return int(start), int(last)
+    return first, whole_number(last, "end", "gradient_flow", first, samples - 1)
 
 
 def _within(step: Step, signals: Signals, samples: int) -> dict[str, FloatArray]:

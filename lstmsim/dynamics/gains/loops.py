@@ -9,7 +9,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim._version import __version__
-from lstmsim.base import DiagramError, FloatArray
+from lstmsim.base import FloatArray
 from lstmsim.dynamics.gains.products import norms
 from lstmsim.dynamics.linearization.compose import labels, state_matrix
 from lstmsim.dynamics.linearization.kinks import described, warn
@@ -97,13 +97,7 @@ def gains_along(diagram: BlockDiagram, traces: xr.Dataset) -> xr.Dataset:
 def run_of(diagram: BlockDiagram, traces: xr.Dataset, caller: str) -> tuple[Step, Signals, str]:
     """Return the sample map of a diagram with delays, all signals of a run, and its kinks."""
     step = step_of(diagram)
-    if not step.states:
-        raise DiagramError(
-            "a diagram without delays has no feedback loops",
-            where=caller,
-            given="no UNITDELAY or ZOH",
-            expected="at least one delay",
-        )
+    step.check_has_states(caller, "feedback loops")
     signals = signals_along_run(step, traces)
     return step, signals, described(step, signals, traces.sizes["time"])
 

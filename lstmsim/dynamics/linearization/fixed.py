@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError
-from lstmsim.blocks import checked_count
+from lstmsim.base import whole_number
 from lstmsim.diagram import one_sample
 from lstmsim.dynamics.linearization.compose import state_matrix
-from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints
+from lstmsim.dynamics.linearization.fixedreport import FixedPoint, FixedPoints, sorted_eigenvalues
 from lstmsim.dynamics.linearization.kinks import nonsmooth
 from lstmsim.dynamics.linearization.points import Sample, own_states
 from lstmsim.dynamics.linearization.step import Array, Signals, Step, evaluate, next_states, step_of
@@ -85,17 +84,11 @@ def fixed_points(
     >>> [(round(float(p.states["x"][0]), 4), p.stability) for p in report]
     [(-0.9575, 'stable'), (0.0, 'unstable'), (0.9575, 'stable')]
     """
-    starts = checked_count(starts, "starts", 0, "fixed_points")
-    iterations = checked_count(iterations, "iterations", 1, "fixed_points")
-    seed = checked_count(seed, "seed", 0, "fixed_points")
+    starts = whole_number(starts, "starts", "fixed_points", 0, floats=True)
+    iterations = whole_number(iterations, "iterations", "fixed_points", 1, floats=True)
+    seed = whole_number(seed, "seed", "fixed_points", 0, floats=True)
     step = step_of(diagram)
-    if not step.states:
-        raise DiagramError(
-            "a diagram without delays has no states, and so no fixed points",
-            where="fixed_points",
-            given="no UNITDELAY or ZOH",
-            expected="at least one delay",
-        )
+    step.check_has_states("fixed_points", "states, and so no fixed points")
     inputs = {name: value[None, :] for name, value in one_sample(step.interface, u).items()}
     first = np.concatenate([*own_states(diagram, step).values()])
     initial = _starts(step, inputs, first, starts, seed)
@@ -207,8 +200,7 @@ def _distinct(x: Array, residuals: Array) -> list[tuple[Array, float]]:
 def _described(step: Step, inputs: Mapping[str, Array], x: Array, residual: float) -> FixedPoint:
     known = _split(step, x[None, :]) | dict(inputs)
     signals = evaluate(step, known)
-    eigenvalues = np.linalg.eigvals(state_matrix(step, signals, 1)[0])
-    eigenvalues = eigenvalues[np.argsort(-np.abs(eigenvalues), kind="stable")]
+    eigenvalues = sorted_eigenvalues(state_matrix(step, signals, 1)[0])
     radius = float(np.abs(eigenvalues[0]))
     stability = "stable" if radius < 1 - _MARGIN else "unstable"
     return FixedPoint(

@@ -165,6 +165,12 @@ class FixedPoints(Report):
         }
 
 
+def sorted_eigenvalues(A: Array) -> Array:
+    """Return the eigenvalues of a matrix, the largest in magnitude first."""
+    values = np.linalg.eigvals(A)
+    return values[np.argsort(-np.abs(values), kind="stable")]
+
+
 def _numbers(values: Array, most: int = _NUMBERS, between: str = ", ") -> str:
     """Return the first numbers of a vector; a pair of conjugates as one."""
     shown: list[str] = []

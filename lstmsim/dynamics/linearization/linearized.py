@@ -10,7 +10,13 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim._version import __version__
-from lstmsim.base import DiagramError, InvalidValueError, NonFiniteSignalError
+from lstmsim.base import (
+    DiagramError,
+    InvalidValueError,
+    NonFiniteSignalError,
+    check_names,
+    whole_number,
+)
 from lstmsim.diagram import State
 from lstmsim.dynamics.linearization.compose import StateSpace, state_space
 from lstmsim.dynamics.linearization.kinks import described, warn
@@ -139,33 +145,18 @@ def _check_arguments(traces: Any, sample: Any, state: Any, u: Any) -> None:
             expected="linearize(diagram, traces, sample)",
             mend="give the traces, or the operating point itself: state= and u=",
         )
-    if sample is not None:
-        check_kind(sample, "sample", (int, np.integer), "a whole number")
 
 
 def _opened(step: Step, names: Collection[str]) -> tuple[str, ...]:
     check_kind(names, "open", (str, Collection), "names of delays")
     chosen = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in chosen if name not in step.states]
-    if unknown:
-        raise InvalidValueError(
-            "there is no delay of this name to open",
-            where="open",
-            given=", ".join(map(repr, unknown)),
-            expected=f"some of: {', '.join(step.states) or 'none, there are no delays'}",
-        )
+    check_names(chosen, step.states, "delay", "open")
     return tuple(name for name in step.states if name in chosen)
 
 
-def _at_sample(signals: Signals, sample: int, samples: int) -> Signals:
-    if not 0 <= sample < samples:
-        raise InvalidValueError(
-            "the sample is out of range",
-            where="sample",
-            given=str(sample),
-            expected=f"a whole number from 0 to {samples - 1}: samples count from the first one "
-            "of the traces",
-        )
+def _at_sample(signals: Signals, sample: Any, samples: int) -> Signals:
+    # Samples count from the first one of the traces.
+    sample = whole_number(sample, "sample", "linearize", 0, samples - 1)
     return {
         name: value[sample : sample + 1] if len(value) > 1 else value
         for name, value in signals.items()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import CompilationError, InvalidTypeError
+from lstmsim.base import CompilationError, DiagramError
 from lstmsim.diagram import Interface, Source
 from lstmsim.engine import Graph, Node, lower, make_schedule, op_arguments
 from lstmsim.engine import evaluate as evaluate_nodes
@@ -46,6 +46,16 @@ class Step:
     def states(self) -> dict[str, int]:
         """The delays: widths by name."""
         return {name: node.width for name, node in self.graph.delays.items()}
+
+    def check_has_states(self, caller: str, lacks: str) -> None:
+        """Refuse a diagram without delays, which lacks something therefore."""
+        if not self.states:
+            raise DiagramError(
+                f"a diagram without delays has no {lacks}",
+                where=caller,
+                given="no UNITDELAY or ZOH",
+                expected="at least one delay",
+            )
 
     @property
     def interface(self) -> Interface:
@@ -79,13 +89,6 @@ def step_of(diagram: BlockDiagram) -> Step:
     DiagramError
         If a block does not lower to operations, or there is not exactly one clock.
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "this is not a block diagram",
-            given=type(diagram).__name__,
-            expected="a bdsim.BlockDiagram",
-            mend="make one with build(network) or load(model, workspace)",
-        )
     graph = _lowered(diagram)
     ordered = tuple(
         node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory

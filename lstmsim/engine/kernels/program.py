@@ -245,6 +245,6 @@ class Program:
             if isinstance(plan, LoopPlan):
                 elements += plan.log[log_mode].length + gradient * plan.bar.length
             else:
-                widths = (node.width for node in stage.nodes if not node.op.constant)
-                elements += sum(map(self.sizes.padded, widths)) * (1 + gradient)
+                names = [node.name for node in stage.nodes if not node.op.constant]
+                elements += self.sizes.signal_rows(names).length * (1 + gradient) if names else 0
         return max(1, int(elements * self.dtype.itemsize))  # constants alone take none

@@ -78,14 +78,6 @@ def plot_diagram(
     >>> figure = ls.plot_diagram(ls.build(network))
     >>> ls.save_plot(figure, "layer.svg")  # doctest: +SKIP
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "plot_diagram draws a diagram",
-            where="plot_diagram",
-            given=type(diagram).__name__,
-            expected="a bdsim BlockDiagram",
-            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
-        )
     graph = flat(diagram)
     if loops is None:
         loops = loops_of_wires(graph)
@@ -133,7 +125,7 @@ def arrange(graph: nx.MultiDiGraph) -> Drawing:
     Parameters
     ----------
     graph : networkx.MultiDiGraph
-        As `host.wire_graph` makes it.
+        As `structure.wire_graph` makes it.
     """
     several = _several_clocks(graph)
     labels = {n: symbol(n, block, several).label_width for n, block in graph.nodes(data=True)}
@@ -154,7 +146,7 @@ def _several_clocks(graph: nx.MultiDiGraph) -> bool:
 
 
 def draw(graph: nx.MultiDiGraph, groups: Sequence[LoopGroup]) -> Figure:
-    """Draw a graph of wires, as `host.wire_graph` makes it, with groups of loops.
+    """Draw a graph of wires, as `structure.wire_graph` makes it, with groups of loops.
 
     Parameters
     ----------

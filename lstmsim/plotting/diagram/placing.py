@@ -87,7 +87,7 @@ def place(graph: nx.MultiDiGraph, labels: dict[str, int]) -> dict[str, Box]:
     Parameters
     ----------
     graph : networkx.MultiDiGraph
-        As `host.wire_graph` makes it.
+        As `structure.wire_graph` makes it.
     labels : dict of int
         The widths of the names below the blocks.
 

@@ -46,11 +46,11 @@ class Context:
     diagram: BlockDiagram
     u: Any
     samples: int | None
+    network: Network | Mapping[str, npt.ArrayLike] | None
+    input_bound: npt.ArrayLike | None
     inputs: Inputs
     step: Step | None
     unlowered: str
-    network: Network | Mapping[str, npt.ArrayLike] | None
-    input_bound: npt.ArrayLike | None
     held: tuple[Inputs, str]
     traces: xr.Dataset | None = None
     bound: str = ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from lstmsim.base import count
-from lstmsim.dynamics import FixedPoints, LoopReport
+from lstmsim.dynamics import FixedPoints, LoopReport, sorted_eigenvalues
 
 _GROUPS = 4
 _DELAYS = 4
@@ -90,10 +90,9 @@ def describe_flow(flow: xr.Dataset) -> str:
     return f"over {count(flow.sizes['time'] - 1, 'sample')}: {', '.join(ends)}"
 
 
-def poles(linearization: xr.Dataset) -> Any:
+def poles(linearization: xr.Dataset) -> npt.NDArray[np.complex128]:
     """Return the eigenvalues of A at the last sample, the largest in magnitude first."""
-    values = np.linalg.eigvals(linearization.A.values[-1]).astype(complex)
-    return values[np.argsort(-np.abs(values), kind="stable")]
+    return sorted_eigenvalues(linearization.A.values[-1]).astype(complex)
 
 
 def _power(log: float) -> str:

@@ -10,6 +10,7 @@ from bdsim.blockdiagram import BlockDiagram
 from lstmsim.base import FloatArray, InvalidValueError
 from lstmsim.diagram import host, interface_of, one_sample, sequences
 from lstmsim.dynamics import Step
+from lstmsim.reports.analysis import limits
 
 #: Inputs by source name: over time (T, width), or constant (width,).
 Inputs = dict[str, FloatArray]
@@ -25,6 +26,8 @@ def over_time(diagram: BlockDiagram, u: Any, samples: int | None) -> Inputs:
     """
     host.compile_diagram(diagram)
     interface = interface_of(diagram)
+    if samples is None and not interface.sources:
+        samples = limits.FREE_RUN
     return sequences(interface, u, samples, batches=False).inputs[0]
 
 

@@ -221,7 +221,7 @@ def _blocks(kind: PartKind, part: Part, results: dict[str, Any]) -> list[Block]:
     if isinstance(result, Report):
         # Some have the key numbers in their summary.
         blocks = [result.summary] if part.found in result.summary else [*blocks, result.summary]
-        tables = [table for table in result.tables if table.rows]
+        tables = [replace(table, title="") for table in result.tables if table.rows]
     blocks += [_sentence(f"note: {part.note}")] if part.note else []
     blocks += tables
     if kind.reading and (tables or not isinstance(result, Report)):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, InvalidTypeError
+from lstmsim.base import DiagramError
+from lstmsim.diagram import structure
 from lstmsim.dynamics import Sample, Step, step_of
 from lstmsim.networks import Network
 from lstmsim.reports.analysis.context import Context, SkippedError, reason
@@ -79,18 +80,11 @@ def analyze(
     >>> report["fixed points"].found.split(";")[0]
     "at the input's mean: 1 stable"
     """
-    if not isinstance(diagram, BlockDiagram):
-        raise InvalidTypeError(
-            "analyze needs a diagram",
-            where="analyze",
-            given=type(diagram).__name__,
-            expected="a bdsim BlockDiagram",
-            mend="build one: ls.build(network), or load one: ls.load(file, workspace)",
-        )
+    structure.check_is_diagram(diagram)
     inputs = over_time(diagram, u, samples)
     step, unlowered = _lowered(diagram)
     held_at = ({}, "") if step is None else held_input(step, inputs, held)
-    context = Context(diagram, u, samples, inputs, step, unlowered, network, input_bound, held_at)
+    context = Context(diagram, u, samples, network, input_bound, inputs, step, unlowered, held_at)
     # First, as a bound that does not fit is an error.
     found = {CERTIFICATES.attribute: run_part(CERTIFICATES, context, progress)}
     for kind in PARTS[:-1]:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from lstmsim.base import InvalidValueError
+from lstmsim.base import InvalidValueError, check_names
 from lstmsim.reports.bench.peers import PEERS
 
 #: Inputs and samples by units; others have those of `OTHER_SIZE`.
@@ -80,14 +80,7 @@ def _check(settings: Settings) -> None:
             given=str(settings.threads),
             expected=f"1 to {cores}, the cores of this machine",
         )
-    unknown = [name for name in settings.peers if name not in PEERS]
-    if unknown:
-        raise InvalidValueError(
-            "there is no candidate of this name",
-            where="peers",
-            given=", ".join(map(repr, unknown)),
-            expected=", ".join(PEERS),
-        )
+    check_names(settings.peers, PEERS, "candidate", "peers")
 
 
 def units_in(text: str) -> tuple[int, ...]:

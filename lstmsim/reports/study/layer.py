@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lstmsim.base import FloatArray
@@ -10,11 +12,12 @@ from lstmsim.engine import simulate
 from lstmsim.networks import LSTM, Network
 from lstmsim.plotting import COLOURS
 from lstmsim.published import layer as printed
-from lstmsim.reports.study.facts import Fact, Rows, Section, digits
-from lstmsim.reports.study.figures import legend_above, panels, stairs, styled
+from lstmsim.reports.study.facts import Fact, Section, cells_table, digits
+from lstmsim.reports.study.figures import curves, legend_above, panels, stairs
+from lstmsim.reports.study.plan import Plan
 
 
-def layer_section() -> Section:
+def layer_section(_: Plan) -> Section:
     """Run the published layer in bdsim, and compare double with single precision."""
     network, u = printed.layer_example()
     double = np.asarray(simulate(build(network), u).y.values)
@@ -36,29 +39,20 @@ def layer_section() -> Section:
         )
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (above, below) = panels(rows=2, height=4.4, sharex=True)
-        for k in range(2):
-            stairs(above, double[:, k], network.Ts, color=COLOURS[k], label=f"y{k + 1}")
-            middles = (np.arange(first) + 0.5) * network.Ts
+        middles = (np.arange(first) + 0.5) * network.Ts
+        for k, colour in enumerate(COLOURS[:2]):
+            stairs(above, double[:, k], network.Ts, color=colour, label=f"y{k + 1}")
+            printed_y = printed.LAYER_OUTPUT[:, k]
             above.plot(
-                middles,
-                printed.LAYER_OUTPUT[:, k],
-                "o",
-                color=COLOURS[k],
-                markersize=4,
-                label=f"y{k + 1}, printed",
+                middles, printed_y, "o", color=colour, markersize=4, label=f"y{k + 1}, printed"
             )
             difference = np.abs(double - single)[:, k]
-            stairs(
-                below, np.where(difference > 0, difference, np.nan), network.Ts, color=COLOURS[k]
-            )
-        above.set_ylabel("output y")
+            stairs(below, np.where(difference > 0, difference, np.nan), network.Ts, color=colour)
         legend_above(above, 4)
-        below.set_yscale("log")
-        below.set_ylabel("|double − single|")
-        below.set_xlabel("time in s")
+        above.set(ylabel="output y", xlabel="")
+        below.set(ylabel="|double − single|", yscale="log")
         return figure
 
     return Section(
@@ -82,7 +76,7 @@ def _stack(units: int, layers: int) -> int:
     return Network([_zeros(units, width) for width in widths]).n_parameters
 
 
-def parameters_section() -> Section:
+def parameters_section(_: Plan) -> Section:
     """Count the parameters of layers, over units and layers."""
     first, second = _zeros(100, 1), _zeros(100, 100)
     counts = {
@@ -103,24 +97,23 @@ def parameters_section() -> Section:
     )
     units = np.unique(np.geomspace(1, 1000, 25).astype(int))
     depths = np.arange(1, 9)
-    by_units: dict[int, FloatArray] = {
-        inputs: np.array([_zeros(n, inputs).n_parameters for n in units]) for inputs in (1, 10, 100)
+    by_units: dict[str, FloatArray] = {
+        f"{inputs} input{'s' * (inputs > 1)}": np.array(
+            [_zeros(n, inputs).n_parameters for n in units]
+        )
+        for inputs in (1, 10, 100)
     }
-    by_depth: dict[int, FloatArray] = {
-        n: np.array([_stack(n, int(layers)) for layers in depths]) for n in (10, 100, 300)
+    by_depth: dict[str, FloatArray] = {
+        f"{n} units": np.array([_stack(n, int(layers)) for layers in depths])
+        for n in (10, 100, 300)
     }
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (left, right) = panels(columns=2, sharey=True)
-        for colour, (inputs, values) in zip(COLOURS, by_units.items(), strict=False):
-            label = f"{inputs} input" + ("s" if inputs > 1 else "")
-            left.loglog(units, values, color=colour, label=label)
-        left.set_xlabel("units N of one layer")
-        left.set_ylabel("parameters")
-        for colour, (n, values) in zip(COLOURS, by_depth.items(), strict=False):
-            right.semilogy(depths, values, "o-", markersize=4, color=colour, label=f"{n} units")
-        right.set_xlabel("layers in series, 1 input")
+        curves(left, units, by_units)
+        left.set(xscale="log", yscale="log", xlabel="units N of one layer", ylabel="parameters")
+        curves(right, depths, by_depth, "o-", markersize=4)
+        right.set(yscale="log", xlabel="layers in series, 1 input")
         for axis in (left, right):
             axis.legend()
         return figure
@@ -133,8 +126,11 @@ def parameters_section() -> Section:
         "Parameters over units (left) and over layers (right).",
         draw,
         facts,
-        Rows(
-            ("units", *(f"{k} layers" if k > 1 else "1 layer" for k in (1, 2, 4, 8))),
-            tuple((str(n), *(f"{by_depth[n][k - 1]:,}" for k in (1, 2, 4, 8))) for n in by_depth),
+        cells_table(
+            ("units", "1 layer", *(f"{k} layers" for k in (2, 4, 8))),
+            (
+                (name.removesuffix(" units"), *(f"{values[k - 1]:,}" for k in (1, 2, 4, 8)))
+                for name, values in by_depth.items()
+            ),
         ),
     )

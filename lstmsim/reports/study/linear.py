@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +15,16 @@ from lstmsim.published import system as printed
 from lstmsim.reports.study.facts import Section, claim, digits
 from lstmsim.reports.study.figures import (
     GREY,
+    curves,
     legend_above,
+    level,
+    matrix,
     panels,
     poles_and_zeros,
     stairs,
-    styled,
     unit_circle,
 )
+from lstmsim.reports.study.plan import Plan
 from lstmsim.theory import approximate, extract, linearity
 
 if TYPE_CHECKING:
@@ -41,8 +44,9 @@ def output(network: Network, u: FloatArray, dtype: str = "float32") -> FloatArra
     return np.asarray(compile(build(network), dtype).forward(u), float)[:, 0]
 
 
-def system_section(system: control.StateSpace) -> Section:
+def system_section(plan: Plan) -> Section:
     """Discretize the linear system, in its published realisation."""
+    system = plan.system
     A, B = system.A, system.B
     entries = {
         "a1": A[0, 0],
@@ -71,21 +75,14 @@ def system_section(system: control.StateSpace) -> Section:
     ]
     step = response(system, np.ones((150, 1)))
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (left, right) = panels(columns=2, width_ratios=[1, 1.25])
         unit_circle(left)
         poles_and_zeros(left, system, COLOURS[0], "discrete", 7)
         left.legend(loc="lower left", fontsize=8)
         stairs(right, step, float(system.dt), color=COLOURS[0], label="response to a unit step")
-        right.axhline(
-            printed.STEADY_STATE_GAIN,
-            color=COLOURS[1],
-            linestyle="--",
-            linewidth=1,
-            label=f"printed gain {printed.STEADY_STATE_GAIN}",
-        )
-        right.set_xlabel("time in s")
+        gain = printed.STEADY_STATE_GAIN
+        level(right, gain, f"printed gain {gain}", COLOURS[1])
         right.set_ylabel("output")
         right.legend(loc="lower right", fontsize=8)
         return figure
@@ -102,8 +99,9 @@ def system_section(system: control.StateSpace) -> Section:
     )
 
 
-def weights_section(system: control.StateSpace, network: Network, u: FloatArray) -> Section:
+def weights_section(plan: Plan) -> Section:
     """Calculate the weights, and run the network on the validation input."""
+    system, network, u = plan.system, plan.calculated, plan.example.validation
     y, z = response(system, u), output(network, u)
     head = network.head
     assert head is not None
@@ -120,31 +118,21 @@ def weights_section(system: control.StateSpace, network: Network, u: FloatArray)
     ]
     error = float(np.linalg.norm(y - z))
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (left, right) = panels(columns=2, width_ratios=[1, 1.5])
         shown = np.hstack([R, W / printed.SCALE])
         limit = float(np.abs(shown).max())
-        left.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        matrix(left, shown, limit)
         for (row, column), value in np.ndenumerate(shown):
             if value:
-                dark = abs(value) > 0.6 * limit
-                left.text(
-                    column,
-                    row,
-                    f"{value:.2g}",
-                    ha="center",
-                    va="center",
-                    fontsize=6.5,
-                    color="white" if dark else "black",
-                )
+                colour = "white" if abs(value) > 0.6 * limit else "black"
+                at = {"ha": "center", "va": "center", "fontsize": 6.5, "color": colour}
+                left.text(column, row, f"{value:.2g}", **at)
         left.set_xticks(range(6), [*(f"h{k + 1}" for k in range(5)), "u"])
         left.set_yticks(range(5), [f"unit {k + 1}" for k in range(5)])
-        left.grid(False)
         left.set_title("R and W / s of the gate g")
         stairs(right, y, network.Ts, color=COLOURS[0], linewidth=2.2, label="linear system")
         stairs(right, z, network.Ts, color=COLOURS[1], label="network, s = 1e-3")
-        right.set_xlabel("time in s")
         right.set_ylabel("output")
         legend_above(right, 2)
         return figure
@@ -163,9 +151,10 @@ def weights_section(system: control.StateSpace, network: Network, u: FloatArray)
     )
 
 
-def scale_section(system: control.StateSpace, u: FloatArray, per_decade: int) -> Section:
+def scale_section(plan: Plan) -> Section:
     """Measure the error of the calculated weights over their scale, in both precisions."""
-    scales = np.logspace(-13, 2, 15 * per_decade + 1)
+    system, u = plan.system, plan.example.validation
+    scales = np.logspace(-13, 2, 15 * plan.settings.scales_per_decade + 1)
     y = response(system, u)
     networks = [approximate(system, scale) for scale in scales]
     errors = {
@@ -215,29 +204,18 @@ def scale_section(system: control.StateSpace, u: FloatArray, per_decade: int) ->
         ),
     ]
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (axis,) = panels(height=3.8)
-        for colour, (dtype, values) in zip(COLOURS, errors.items(), strict=False):
-            axis.loglog(scales, values, "o-", markersize=3, color=colour, label=dtype)
-            scale, error, _ = chosen[dtype]
-            axis.loglog(
-                scale,
-                error,
-                "*",
-                markersize=13,
-                color=colour,
-                markeredgecolor="black",
-                markeredgewidth=0.6,
-                label=f'{dtype}, scale="auto"',
-            )
+        curves(axis, scales, errors, "o-", markersize=3)
+        for colour, (dtype, (scale, error, _)) in zip(COLOURS, chosen.items(), strict=False):
+            label = f'{dtype}, scale="auto"'
+            axis.plot(scale, error, "*", markersize=13, color=colour, mec="black", label=label)
         middle = errors["float64"][np.argmin(np.abs(scales - 1e-5))]
         guide = np.array([1e-7, 1e-3])
-        axis.loglog(
-            guide, 4 * middle * (guide / 1e-5) ** 2, "--", color=GREY, linewidth=1, label="slope 2"
-        )
-        axis.axhline(size, color=GREY, linestyle=":", linewidth=1, label="‖y‖")
-        axis.set_xlabel("scale s")
+        square = 4 * middle * (guide / 1e-5) ** 2
+        axis.plot(guide, square, "--", color=GREY, linewidth=1, label="slope 2")
+        level(axis, size, "‖y‖", line=":")
+        axis.set(xscale="log", yscale="log", xlabel="scale s")
         axis.set_ylabel("‖y − z‖ over the validation input")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         return figure
@@ -254,8 +232,9 @@ def scale_section(system: control.StateSpace, u: FloatArray, per_decade: int) ->
     )
 
 
-def states_alone_section(system: control.StateSpace, network: Network) -> Section:
+def states_alone_section(plan: Plan) -> Section:
     """Calculate weights without units for the input: N = n."""
+    system, network = plan.system, plan.calculated
     small = approximate(system, printed.SCALE, direct_path=False)
     direct = float((system.C @ np.linalg.solve(system.A, system.B))[0, 0])
     impulse = np.eye(30, 1)
@@ -283,20 +262,16 @@ def states_alone_section(system: control.StateSpace, network: Network) -> Sectio
         ),
     ]
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, axes = panels(columns=2, width_ratios=[2, 1])
         Ts = network.Ts
         for axis in axes:
             stairs(axis, y, Ts, color=COLOURS[0], linewidth=3, label="linear system")
             stairs(axis, both, Ts, color=COLOURS[4], label="network, N = n + m")
             stairs(axis, alone, Ts, color=COLOURS[1], linestyle="--", label="network, N = n")
-            axis.set_xlabel("time in s")
         axes[0].set_ylabel("response to an impulse")
         legend_above(axes[0], 3)
-        axes[1].set_title("first samples")
-        axes[1].set_xlim(0, 3 * Ts)
-        axes[1].set_ylim(-0.1, 0.6)
+        axes[1].set(title="first samples", xlim=(0, 3 * Ts), ylim=(-0.1, 0.6))
         axes[1].text(0.2 * Ts, direct + 0.02, "C·A⁻¹·B", color=COLOURS[1], fontsize=8)
         return figure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -10,18 +10,17 @@ from lstmsim.base import FloatArray
 from lstmsim.plotting import COLOURS
 from lstmsim.published import system as printed_system
 from lstmsim.published import training as printed
-from lstmsim.reports.study.facts import Rows, Section, claim, reported
-from lstmsim.reports.study.figures import panels, poles_and_zeros, styled, unit_circle
-from lstmsim.reports.study.jobs import Trained
+from lstmsim.reports.study.facts import Section, cells_table, claim, reported
+from lstmsim.reports.study.figures import panels, poles_and_zeros, unit_circle
+from lstmsim.reports.study.plan import Plan
 from lstmsim.reports.study.trained import CHAOTIC
+from lstmsim.reports.study.trainings import Runs
 from lstmsim.theory import extract
 
-if TYPE_CHECKING:
-    import control
 
-
-def read_back_section(system: control.StateSpace, run: Trained, full: bool) -> Section:
+def read_back_section(plan: Plan, runs: Runs) -> Section:
     """Read the system in the trained weights."""
+    system, run, full = plan.system, runs["published"]["calculated"], plan.full
     back = extract(run.network, printed_system.SCALE)
     poles, own = back.poles(), system.poles()
     pairs = [int(np.argmin(np.abs(poles - pole))) for pole in own]
@@ -59,16 +58,12 @@ def read_back_section(system: control.StateSpace, run: Trained, full: bool) -> S
             full,
         ),
     )
-    rows = tuple(
-        (kind, _row(theirs), _row(ours))
-        for kind, theirs, ours in (
-            ("poles", own, poles),
-            ("zeros", system.zeros(), zeros),
-        )
+    rows = (
+        ("poles", _sorted(own), _sorted(poles)),
+        ("zeros", _sorted(system.zeros()), _sorted(zeros)),
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (left, right) = panels(columns=2, height=3.6, width_ratios=[1.25, 1])
         for axis in (left, right):
             unit_circle(axis)
@@ -76,10 +71,8 @@ def read_back_section(system: control.StateSpace, run: Trained, full: bool) -> S
             poles_and_zeros(axis, back, COLOURS[1], "read back", 5)
         left.set_title("all")
         left.margins(0.08)
-        right.set_title("near the unit circle")
         right.set_aspect("equal", adjustable="box")
-        right.set_xlim(-0.5, 1.15)
-        right.set_ylim(-0.8, 0.8)
+        right.set(title="near the unit circle", xlim=(-0.5, 1.15), ylim=(-0.8, 0.8))
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         return figure
 
@@ -91,7 +84,7 @@ def read_back_section(system: control.StateSpace, run: Trained, full: bool) -> S
         "Poles and zeros of the system that was approximated, and of the one that training left.",
         draw,
         facts,
-        Rows(("", "original", "read back"), rows),
+        cells_table(("", "original", "read back"), rows),
     )
 
 
@@ -101,6 +94,6 @@ def _complex(value: complex) -> str:
     return f"{value.real:.4f} {'+' if value.imag > 0 else '−'} {abs(value.imag):.4f}i"
 
 
-def _row(values: FloatArray) -> str:
+def _sorted(values: FloatArray) -> str:
     ordered = sorted(values, key=lambda v: (-v.real, -v.imag))
     return ", ".join(_complex(v) for v in ordered)

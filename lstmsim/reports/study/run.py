@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-import json
+import os
+import platform
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
+from lstmsim._version import __version__
+from lstmsim.base import Block, Document, Picture, Report, TableData
+from lstmsim.base import Section as Part
+from lstmsim.reports.study import layer, linear, readback, sweeps, trained
+from lstmsim.reports.study.facts import Fact, Section, facts_table
+from lstmsim.reports.study.figures import styled
+from lstmsim.reports.study.plan import FULL, OPTIMIZERS, Plan, Settings, make_plan
+from lstmsim.reports.study.trainings import Job, Runs, jobs, pool, race_jobs
+from lstmsim.reports.writing import write_report
 
-from lstmsim.networks import Network
-from lstmsim.published import published_system
-from lstmsim.published import system as printed_system
-from lstmsim.published import training as printed
-from lstmsim.reports.study import linear, sweeps, trained
-from lstmsim.reports.study.facts import Fact, Section
-from lstmsim.reports.study.jobs import Job, Trained, pool
-from lstmsim.reports.study.layer import layer_section, parameters_section
-from lstmsim.reports.study.readback import read_back_section
-from lstmsim.reports.study.settings import FULL, Settings
-from lstmsim.theory import approximate
-
-if TYPE_CHECKING:
-    import control
-
-#: Steps that need no training, for progress.
-_STILL = 6
+#: The steps that need no training.
+STEPS: tuple[Callable[[Plan], Section], ...] = (
+    layer.layer_section,
+    layer.parameters_section,
+    linear.system_section,
+    linear.weights_section,
+    linear.scale_section,
+    linear.states_alone_section,
+)
+#: The steps that read trainings.
+TRAINED_STEPS: tuple[Callable[[Plan, Runs], Section], ...] = (
+    trained.calculated_section,
+    trained.differences_section,
+    readback.read_back_section,
+    trained.random_section,
+    trained.validation_section,
+    sweeps.basin_section,
+    sweeps.spread_section,
+    sweeps.optimizers_section,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(Report):
     """What the study found.
 
     Parameters
@@ -52,6 +62,11 @@ class Study:
     seconds: float
 
     @property
+    def title(self) -> str:
+        """What it is about."""
+        return "An LSTM as a dynamical system: the published example, measured again"
+
+    @property
     def facts(self) -> tuple[Fact, ...]:
         """All figures, published against obtained."""
         return tuple(fact for section in self.sections for fact in section.facts)
@@ -66,47 +81,81 @@ class Study:
         """The result in one sentence, and what does not agree."""
         checked = [fact for fact in self.facts if fact.ok is not None]
         bad = [fact for fact in checked if not fact.ok]
-        said = (
+        result = (
             f"{len(checked) - len(bad)} of {len(checked)} figures agree as they should; "
             f"{len(self.facts) - len(checked)} more are reported."
         )
-        lines = [
-            f"{fact.name}: published {fact.published}, obtained {fact.obtained}" for fact in bad
-        ]
-        return "\n".join([said, *lines])
+        misses = (f"{f.name}: published {f.published}, obtained {f.obtained}" for f in bad)
+        return "\n".join([result, *misses])
 
     @property
-    def table(self) -> Table:
-        """Published and obtained figures as a Rich table."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-        for heading in ("figure", "published", "obtained", "agrees to"):
-            table.add_column(heading, overflow="fold")
-        for section in self.sections:
-            for fact in section.facts:
-                cells = (fact.name, fact.published, fact.obtained, fact.agreement)
-                miss = "bold red" if fact.ok is False else None
-                table.add_row(*map(escape, cells), style=miss)
-        return table
+    def tables(self) -> tuple[TableData, ...]:
+        """Published and obtained figures."""
+        return (facts_table(self.facts),)
 
-    def to_json(self) -> str:
-        """Return figures and settings as JSON."""
-        return json.dumps(
+    @property
+    def content(self) -> dict[str, Any]:
+        """Figures and settings."""
+        sections = [
             {
-                "ok": self.ok,
-                "seconds": round(self.seconds, 1),
-                "settings": asdict(self.settings),
-                "sections": [
-                    {
-                        "name": section.name,
-                        "title": section.title,
-                        "facts": [asdict(fact) for fact in section.facts],
-                        "table": None if section.table is None else asdict(section.table),
-                    }
-                    for section in self.sections
-                ],
-            },
-            indent=2,
+                "name": section.name,
+                "title": section.title,
+                "facts": [asdict(fact) for fact in section.facts],
+                "table": None if section.table is None else section.table.plain,
+            }
+            for section in self.sections
+        ]
+        settings = asdict(self.settings)
+        seconds = round(self.seconds, 1)
+        return {"ok": self.ok, "seconds": seconds, "settings": settings, "sections": sections}
+
+    @property
+    def document(self) -> Document:
+        """An introduction, all figures, and a section for each step."""
+        parts = [
+            Part("introduction", "", self._introduction),
+            Part("figures", "Published and obtained", self.tables),
+        ]
+        for number, section in enumerate(self.sections, 1):
+            blocks: list[Block] = [section.text]
+            if section.facts:
+                blocks.append(facts_table(section.facts))
+            if section.table is not None:
+                blocks.append(section.table)
+            blocks.append(Picture(f"{section.name}.png", section.caption, styled(section.draw)))
+            parts.append(Part(section.name, f"{number}. {section.title}", tuple(blocks)))
+        return Document(self.title, tuple(parts))
+
+    @property
+    def _introduction(self) -> tuple[str, ...]:
+        first, *rest = self.summary.splitlines()
+        s = self.settings
+        return (
+            "“LSTM as a Dynamical System” (G. Campa, 2022–2024) is a MATLAB and Simulink example. "
+            "This report computes each of its steps again from the same random numbers, and "
+            "compares the figures that it prints.",
+            first + (" These do not: " + "; ".join(rest) + "." if rest else ""),
+            f"lstmsim {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores, "
+            f"{self.seconds:.0f} s. Epochs: {s.epochs:,} for both published trainings, "
+            f"{s.basin_epochs:,} for learning rates, {s.starts_epochs:,} for {s.starts} random "
+            f"starts, {s.drops_epochs:,} for {s.drops} drop factors, {s.search_epochs:,} and "
+            f"{s.race_epochs:,} for optimizers.",
+            "Where training ends is chaotic in rounding: two right implementations agree in the "
+            "first epochs and in the shape of the curve, not in digits at the end. Of such figures "
+            "only the shape is checked. Losses are mean squared errors; version 2.1 of the example "
+            "printed half of them.",
         )
+
+
+def save_study(study: Study, folder: Path) -> list[Path]:
+    """Save report.md, report.html, study.json and the figures into a folder that exists.
+
+    Raises
+    ------
+    FileAccessError
+        If a file cannot be written.
+    """
+    return write_report(study, folder, "study.json")
 
 
 def run_study(
@@ -127,54 +176,31 @@ def run_study(
         Its figures are drawn when it is saved.
     """
     begun = time.perf_counter()
-    system = published_system()
-    example = printed.training_example(settings.starts)
-    start = example.starts[0]
-    calculated = approximate(system, printed_system.SCALE)
-    target = linear.response(system, example.u)[:, None]
-    searched = sweeps.search_jobs(settings, start)
-    swept = [
-        *sweeps.basin_jobs(settings, calculated),
-        *sweeps.starts_jobs(settings, example.starts),
-        *sweeps.drops_jobs(settings, start),
-    ]
-    total = _STILL + len(searched) + 2 + len(swept) + len(sweeps.OPTIMIZERS)
+    plan = make_plan(settings)
+    target = linear.response(plan.system, plan.example.u)[:, None]
+    groups = jobs(plan)
+    total = len(STEPS) + sum(map(len, groups.values())) + len(OPTIMIZERS)
     count = _Counter(total, progress)
-    with pool(example.u, target, count) as jobs:
+    with pool(plan.example.u, target, count) as workers:
         # The kernels are compiled once, before anything runs beside anything.
-        jobs.submit(Job(calculated, 1e-4, 0.99, 1)).result()
-        search = {key: jobs.submit(job) for key, job in searched.items()}
-        main = [
-            jobs.submit(Job(calculated, *printed.FROM_CALCULATED, settings.epochs)),
-            jobs.submit(Job(start, *printed.FROM_RANDOM, settings.epochs)),
-        ]
-        sweep = [jobs.submit(job) for job in swept]
-        still = _still(settings, system, calculated, example, count)
-        found = _results(search)
-        races = _results(
-            {k: jobs.submit(j) for k, j in sweeps.race_jobs(settings, start, found).items()}
-        )
-        ours, theirs = (future.result() for future in main)
-        ended = [future.result() for future in sweep]
-    basin, rest = ended[: settings.rates], ended[settings.rates :]
-    networks = {
-        "calculated": calculated,
-        "trained from there": ours.network,
-        "trained from random": theirs.network,
-    }
-    full = settings.epochs >= printed.EPOCHS
-    sections = (
-        *still,
-        trained.calculated_section(ours),
-        trained.differences_section(calculated, ours.network),
-        read_back_section(system, ours, full),
-        trained.random_section(theirs, full),
-        trained.validation_section(system, example.validation, networks),
-        sweeps.basin_section(settings, basin),
-        sweeps.spread_section(settings, rest[: settings.starts], rest[settings.starts :]),
-        sweeps.optimizers_section(settings, found, races),
-    )
-    return Study(sections, settings, time.perf_counter() - begun)
+        workers.submit(Job(plan.calculated, 1e-4, 0.99, 1)).result()
+        waiting = {
+            name: {key: workers.submit(job) for key, job in group.items()}
+            for name, group in groups.items()
+        }
+        sections = []
+        for step in STEPS:
+            sections.append(step(plan))
+            count()
+        search = {key: future.result() for key, future in waiting["search"].items()}
+        races = race_jobs(plan, search).items()
+        waiting["races"] = {key: workers.submit(job) for key, job in races}
+        runs: Runs = {
+            name: {key: future.result() for key, future in group.items()}
+            for name, group in waiting.items()
+        }
+    sections += [step(plan, runs) for step in TRAINED_STEPS]
+    return Study(tuple(sections), settings, time.perf_counter() - begun)
 
 
 class _Counter:
@@ -182,7 +208,6 @@ class _Counter:
 
     def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
         self._done, self._total, self._progress = -1, total, progress  # the warm-up is no step
-
         self._lock = threading.Lock()
 
     def __call__(self) -> None:
@@ -190,30 +215,3 @@ class _Counter:
             self._done += 1
             if self._progress is not None:
                 self._progress(self._done, self._total)
-
-
-def _still(
-    settings: Settings,
-    system: control.StateSpace,
-    calculated: Network,
-    example: printed.TrainingExample,
-    count: _Counter,
-) -> tuple[Section, ...]:
-    u = example.validation
-    steps: tuple[Callable[[], Section], ...] = (
-        layer_section,
-        parameters_section,
-        lambda: linear.system_section(system),
-        lambda: linear.weights_section(system, calculated, u),
-        lambda: linear.scale_section(system, u, settings.scales_per_decade),
-        lambda: linear.states_alone_section(system, calculated),
-    )
-    sections = []
-    for step in steps:
-        sections.append(step())
-        count()
-    return tuple(sections)
-
-
-def _results(futures: dict[tuple[str, float], Future[Trained]]) -> sweeps.Runs:
-    return {key: future.result() for key, future in futures.items()}

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lstmsim.base import FloatArray
-from lstmsim.networks import Network
 from lstmsim.plotting import COLOURS
-from lstmsim.published import training as printed
-from lstmsim.reports.study.facts import Rows, Section, claim, reported
-from lstmsim.reports.study.figures import GREY, legend_above, panels, styled
-from lstmsim.reports.study.jobs import Job, Trained
-from lstmsim.reports.study.settings import FULL, Settings
-from lstmsim.training import SGD, Adam, RMSProp
-
-#: What is compared, and the learning rates that are tried.
-OPTIMIZERS: dict[str, tuple[Adam | RMSProp | SGD, tuple[float, ...]]] = {
-    "Adam": (Adam(), (0.003, 0.01, 0.04, 0.1)),
-    "RMSProp": (RMSProp(), (0.001, 0.003, 0.01, 0.03)),
-    "SGD, momentum 0.9": (SGD(momentum=0.9), (0.003, 0.01, 0.03, 0.1)),
-}
-
-#: Of optimizers, by name and learning rate.
-Runs = dict[tuple[str, float], Trained]
+from lstmsim.reports.study.facts import Section, cells_table, claim, reported
+from lstmsim.reports.study.figures import curves, legend_above, level, panels
+from lstmsim.reports.study.plan import FULL, OPTIMIZERS, Plan
+from lstmsim.reports.study.trainings import Runs
 
 
-def basin_rates(settings: Settings) -> FloatArray:
-    """Return the learning rates that leave the calculated weights."""
-    return np.logspace(-5, -1, settings.rates)
-
-
-def drop_factors(settings: Settings) -> FloatArray:
-    """Return drop factors that differ from the published one in the third digit."""
-    around = np.arange(settings.drops) - settings.drops // 2
-    return np.asarray(printed.FROM_RANDOM[1] + 0.001 * around)
-
-
-def basin_jobs(settings: Settings, network: Network) -> list[Job]:
-    """Return the trainings from the calculated weights, a learning rate each."""
-    drop = printed.FROM_CALCULATED[1]
-    return [
-        Job(network, float(rate), drop, settings.basin_epochs) for rate in basin_rates(settings)
-    ]
-
-
-def starts_jobs(settings: Settings, starts: tuple[Network, ...]) -> list[Job]:
-    """Return the trainings from random weights."""
-    rate, drop = printed.FROM_RANDOM
-    return [Job(network, rate, drop, settings.starts_epochs) for network in starts]
-
-
-def drops_jobs(settings: Settings, start: Network) -> list[Job]:
-    """Return the trainings from the published random weights, a drop factor each."""
-    rate, _ = printed.FROM_RANDOM
-    return [Job(start, rate, float(drop), settings.drops_epochs) for drop in drop_factors(settings)]
-
-
-def search_jobs(settings: Settings, start: Network) -> dict[tuple[str, float], Job]:
-    """Return the short trainings that find each optimizer's best learning rate."""
-    return {
-        (name, rate): Job(start, rate, printed.FROM_RANDOM[1], settings.search_epochs, optimizer)
-        for name, (optimizer, rates) in OPTIMIZERS.items()
-        for rate in rates
-    }
-
-
-def race_jobs(settings: Settings, start: Network, found: Runs) -> dict[tuple[str, float], Job]:
-    """Return a longer training of each optimizer, at its best learning rate."""
-    jobs = {}
-    for name, (optimizer, rates) in OPTIMIZERS.items():
-        best = min(rates, key=lambda rate: float(found[name, rate].end))
-        jobs[name, best] = Job(start, best, printed.FROM_RANDOM[1], settings.race_epochs, optimizer)
-    return jobs
-
-
-def basin_section(settings: Settings, runs: list[Trained]) -> Section:
+def basin_section(plan: Plan, runs: Runs) -> Section:
     """Show where training from the calculated weights ends, over learning rates."""
-    rates = basin_rates(settings)
-    ends, start = np.array([run.end for run in runs]), runs[0].start
-    lows = np.array([run.losses.min() for run in runs])
+    settings, basin = plan.settings, list(runs["basin"].values())
+    rates, start = np.array(plan.rates), basin[0].start
+    ends = np.array([run.end for run in basin])
+    lows = np.array([run.losses.min() for run in basin])
     facts = (
         reported(
             "the best end of all learning rates",
@@ -87,18 +28,18 @@ def basin_section(settings: Settings, runs: list[Trained]) -> Section:
         ),
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (axis,) = panels()
         finite = np.isfinite(ends)
-        axis.loglog(rates[finite], ends[finite], "o-", color=COLOURS[0], label="last loss")
+        axis.plot(rates[finite], ends[finite], "o-", color=COLOURS[0], label="last loss")
         if not finite.all():
-            above = np.full((~finite).sum(), 3 * max(float(ends[finite].max(initial=start)), start))
-            axis.loglog(rates[~finite], above, "x", color=COLOURS[1], label="diverged")
-        axis.loglog(rates, lows, "v", markersize=4, color=COLOURS[2], label="least loss on the way")
-        axis.axhline(start, color=GREY, linestyle="--", linewidth=1, label="calculated weights")
-        axis.set_xlabel("learning rate of the first epoch")
-        axis.set_ylabel("mean squared error")
+            above = 3 * max(float(ends[finite].max(initial=start)), start)
+            bad = rates[~finite]
+            axis.plot(bad, np.full(len(bad), above), "x", color=COLOURS[1], label="diverged")
+        axis.plot(rates, lows, "v", markersize=4, color=COLOURS[2], label="least loss on the way")
+        level(axis, start, "calculated weights")
+        axis.set(xscale="log", yscale="log")
+        axis.set(xlabel="learning rate of the first epoch", ylabel="mean squared error")
         legend_above(axis, 4)
         return figure
 
@@ -112,9 +53,9 @@ def basin_section(settings: Settings, runs: list[Trained]) -> Section:
         f"Mean squared error after {settings.basin_epochs:,} epochs over the learning rate.",
         draw,
         facts,
-        Rows(
+        cells_table(
             ("learning rate", "last loss", "least loss"),
-            tuple(
+            (
                 (f"{rate:.1e}", f"{end:.4g}", f"{low:.4g}")
                 for rate, end, low in zip(rates, ends, lows, strict=True)
             ),
@@ -122,50 +63,48 @@ def basin_section(settings: Settings, runs: list[Trained]) -> Section:
     )
 
 
-def spread_section(settings: Settings, starts: list[Trained], drops: list[Trained]) -> Section:
+def spread_section(plan: Plan, runs: Runs) -> Section:
     """Show the spread over random starts, and over the drop factor's third digit."""
-    first = np.array([run.end for run in starts])
-    second = np.array([run.end for run in drops])
-    factors = drop_factors(settings)
+    settings, factors = plan.settings, plan.drops
+    first = np.array([run.end for run in runs["starts"].values()])
+    second = np.array([run.end for run in runs["drops"].values()])
 
     def quantiles(values: FloatArray) -> tuple[str, ...]:
         at = [values.min(), *np.quantile(values, [0.25, 0.5, 0.75]), values.max()]
         return tuple(f"{value:.3g}" for value in at)
 
     full = settings.starts_epochs >= FULL.starts_epochs
-    spread = {name: float(v.max() / v.min()) for name, v in (("a", first), ("b", second))}
+    spread, shift = (float(v.max() / v.min()) for v in (first, second))
     facts = (
         claim(
             "the solution depends strongly on the start",
             "yes",
-            f"the largest loss is {spread['a']:.1f} times the least",
-            spread["a"] > 1.5,
+            f"the largest loss is {spread:.1f} times the least",
+            spread > 1.5,
             full,
         ),
         claim(
             "the third digit of the drop factor leads elsewhere",
             "yes",
-            f"the largest loss is {spread['b']:.2f} times the least",
-            spread["b"] > 1.02,
+            f"the largest loss is {shift:.2f} times the least",
+            shift > 1.02,
             full,
         ),
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (left, right) = panels(columns=2, sharey=True)
-        left.semilogy(np.arange(len(first)) + 1, np.sort(first), "o", color=COLOURS[0])
-        place = int(np.searchsorted(np.sort(first), first[0])) + 1
+        ordered, middle = np.sort(first), settings.drops // 2
+        left.semilogy(np.arange(len(first)) + 1, ordered, "o", color=COLOURS[0])
+        place = int(np.searchsorted(ordered, first[0])) + 1
         left.semilogy(place, first[0], "o", color=COLOURS[1], label="published start")
-        left.set_xlabel("random starts, by their loss")
-        left.set_ylabel("last mean squared error")
+        left.set(xlabel="random starts, by their loss", ylabel="last mean squared error")
         left.xaxis.get_major_locator().set_params(integer=True)
-        left.legend()
         right.semilogy(factors, second, "o-", color=COLOURS[0], linewidth=0.8)
-        middle = settings.drops // 2
         right.semilogy(factors[middle], second[middle], "o", color=COLOURS[1], label="published")
         right.set_xlabel("drop factor")
-        right.legend()
+        for axis in (left, right):
+            axis.legend()
         return figure
 
     return Section(
@@ -177,7 +116,7 @@ def spread_section(settings: Settings, starts: list[Trained], drops: list[Traine
         "Mean squared error at the end: of random starts (left), over the drop factor (right).",
         draw,
         facts,
-        Rows(
+        cells_table(
             ("", "least", "first quarter", "median", "third quarter", "largest"),
             (
                 (f"{len(first)} random starts", *quantiles(first)),
@@ -187,12 +126,9 @@ def spread_section(settings: Settings, starts: list[Trained], drops: list[Traine
     )
 
 
-def optimizers_section(
-    settings: Settings,
-    found: Runs,
-    races: Runs,
-) -> Section:
+def optimizers_section(plan: Plan, runs: Runs) -> Section:
     """Compare three optimizers on the same task, each at its best learning rate."""
+    settings, found, races = plan.settings, runs["search"], runs["races"]
     ends = {name: run.end for (name, _), run in races.items()}
     facts = (
         reported(
@@ -202,17 +138,12 @@ def optimizers_section(
         ),
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, (axis,) = panels()
-        for colour, ((name, rate), run) in zip(COLOURS, races.items(), strict=False):
-            epochs = np.arange(len(run.losses)) + 1
-            axis.loglog(
-                epochs, run.losses, color=colour, linewidth=0.9, label=f"{name}, rate {rate:g}"
-            )
-        axis.set_xlim(1, settings.race_epochs + 1)
-        axis.set_xlabel("epoch")
-        axis.set_ylabel("mean squared error")
+        losses = {f"{name}, rate {rate:g}": run.losses for (name, rate), run in races.items()}
+        curves(axis, None, losses, linewidth=0.9)
+        axis.set(xscale="log", yscale="log", xlim=(1, settings.race_epochs + 1))
+        axis.set(xlabel="epoch", ylabel="mean squared error")
         legend_above(axis, 3)
         return figure
 
@@ -236,7 +167,7 @@ def optimizers_section(
         "Mean squared error over epochs, each optimizer at its best learning rate.",
         draw,
         facts,
-        Rows(
+        cells_table(
             (
                 "optimizer",
                 f"learning rate: loss after {settings.search_epochs:,} epochs",

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from lstmsim.base import FloatArray
-from lstmsim.networks import GATES, Network
+from lstmsim.networks import GATES
 from lstmsim.plotting import COLOURS
 from lstmsim.published import training as printed
-from lstmsim.reports.study.facts import Fact, Rows, Section, claim, reported
-from lstmsim.reports.study.figures import legend_above, panels, stairs, styled
-from lstmsim.reports.study.jobs import Trained
+from lstmsim.reports.study.facts import Fact, Section, cells_table, claim, reported
+from lstmsim.reports.study.figures import legend_above, level, matrix, panels, stairs
 from lstmsim.reports.study.linear import output, response
-
-if TYPE_CHECKING:
-    import control
+from lstmsim.reports.study.plan import Plan
+from lstmsim.reports.study.trainings import Runs, TrainingRun
 
 #: Why figures at the end of a training need not agree.
 CHAOTIC = "not comparable: training is chaotic in rounding"
 
 
-def _ends(run: Trained, published: tuple[float, float]) -> tuple[Fact, Fact]:
+def _ends(run: TrainingRun, published: tuple[float, float]) -> tuple[Fact, Fact]:
     """Return the loss at the start of a training, and at its end beside the published ones."""
     epochs = len(run.losses) - 1
     return (
@@ -36,8 +34,9 @@ def _ends(run: Trained, published: tuple[float, float]) -> tuple[Fact, Fact]:
     )
 
 
-def calculated_section(run: Trained) -> Section:
+def calculated_section(_: Plan, runs: Runs) -> Section:
     """Show the training from the calculated weights: the loss rises, and stays above its start."""
+    run = runs["published"]["calculated"]
     epochs = len(run.losses) - 1
     factor = run.end / run.start
     facts = (
@@ -56,10 +55,6 @@ def calculated_section(run: Trained) -> Section:
         ),
     )
 
-    @styled
-    def draw() -> object:
-        return _losses_figure(run, printed.CALCULATED_END)
-
     return Section(
         "from-calculated",
         "Training from the calculated weights",
@@ -68,36 +63,29 @@ def calculated_section(run: Trained) -> Section:
         f"({run.seconds:.1f} s). The weights begin at a solution that is better than any that "
         "training reaches: the first steps leave it, and the loss ends far above its start.",
         "Mean squared error over epochs. The dashed lines are the published ends.",
-        draw,
+        lambda: _losses_figure(run, printed.CALCULATED_END),
         facts,
     )
 
 
-def _losses_figure(run: Trained, ends: tuple[float, ...]) -> object:
+def _losses_figure(run: TrainingRun, ends: tuple[float, float]) -> Any:
     figure, (axis,) = panels()
     # An epoch of its own for the start, which a logarithmic axis would not show at 0.
     epochs = np.arange(len(run.losses)) + 1
     axis.loglog(epochs, run.losses, color=COLOURS[0], linewidth=0.8, label="loss")
     axis.plot(1, run.start, "o", color=COLOURS[1], markersize=5, clip_on=False, label="start")
-    for end, version in zip(ends, ("2.1", "2.3"), strict=True):
-        axis.axhline(
-            end,
-            color=COLOURS[2 if version == "2.1" else 3],
-            linestyle="--",
-            linewidth=1,
-            label=f"published end, {version}",
-        )
+    for end, version, colour in zip(ends, ("2.1", "2.3"), COLOURS[2:], strict=False):
+        level(axis, end, f"published end, {version}", colour)
     shown = [*run.losses[np.isfinite(run.losses)], *ends]
-    axis.set_xlim(1, len(epochs))
-    axis.set_ylim(min(shown) / 2, 2 * max(shown))
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("mean squared error")
+    axis.set(xlim=(1, len(epochs)), ylim=(min(shown) / 2, 2 * max(shown)))
+    axis.set(xlabel="epoch", ylabel="mean squared error")
     legend_above(axis, 4)
     return figure
 
 
-def differences_section(before: Network, after: Network) -> Section:
+def differences_section(plan: Plan, runs: Runs) -> Section:
     """Show how far training has moved the calculated weights."""
+    before, after = plan.calculated, runs["published"]["calculated"].network
     old, new = before.recurrent[0], after.recurrent[0]
     moved: dict[str, FloatArray] = {
         gate: np.hstack(
@@ -123,27 +111,20 @@ def differences_section(before: Network, after: Network) -> Section:
         ),
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, axes = panels(columns=5, height=2.9, width_ratios=[1, 1, 1, 1, 0.85])
         limit = max(sizes[gate] for gate in GATES) or 1.0
-        image = None
         for axis, gate in zip(axes, GATES, strict=False):
-            image = axis.imshow(moved[gate], cmap="RdBu_r", vmin=-limit, vmax=limit)
+            image = matrix(axis, moved[gate], limit)
             axis.set_title(f"gate {gate}")
             axis.set_xticks(range(7), ["u", "", "", "h", "", "", "b"])
             axis.set_yticks(range(5), [str(k + 1) for k in range(5)] if gate == "i" else [""] * 5)
             axis.tick_params(length=0)
-            axis.grid(False)
         axes[0].set_ylabel("unit")
-        assert image is not None
         bar = figure.colorbar(image, ax=axes[:4], location="bottom", shrink=0.5, aspect=30)
         bar.set_label("change of W, R and b by training")
         axes[4].bar(range(1, 6), moved["F"][0], color=COLOURS[0])
-        axes[4].set_title("F")
-        axes[4].set_xlabel("unit")
-        axes[4].set_xticks(range(1, 6))
-        axes[4].set_ylabel("change")
+        axes[4].set(title="F", xlabel="unit", ylabel="change", xticks=range(1, 6))
         return figure
 
     return Section(
@@ -157,10 +138,14 @@ def differences_section(before: Network, after: Network) -> Section:
     )
 
 
-def validation_section(
-    system: control.StateSpace, u: FloatArray, networks: dict[str, Network]
-) -> Section:
+def validation_section(plan: Plan, runs: Runs) -> Section:
     """Compare responses to the validation input and to three times it."""
+    system, u = plan.system, plan.example.validation
+    networks = {
+        "calculated": plan.calculated,
+        "trained from there": runs["published"]["calculated"].network,
+        "trained from random": runs["published"]["random"].network,
+    }
     y, y3 = response(system, u), response(system, 3 * u)
     ones = {name: output(network, u) for name, network in networks.items()}
     threes = {name: output(network, 3 * u) for name, network in networks.items()}
@@ -170,14 +155,13 @@ def validation_section(
 
     fits = {name: relative(ones[name], y) for name in networks}
     bends = {name: relative(threes[name], 3 * ones[name]) for name in networks}
-    first, last = next(iter(networks)), list(networks)[-1]
     facts = (
         claim(
             "the solution from random weights is far from the calculated one",
             "yes",
-            f"its response to 3u is {bends[last]:.2f} off 3 times the one to u, the calculated "
-            f"network's {bends[first]:.3f}",
-            bends[last] > 3 * bends[first],
+            f"its response to 3u is {bends['trained from random']:.2f} off 3 times the one to u, "
+            f"the calculated network's {bends['calculated']:.3f}",
+            bends["trained from random"] > 3 * bends["calculated"],
         ),
     )
     rows = tuple(
@@ -185,20 +169,17 @@ def validation_section(
         for name in networks
     )
 
-    @styled
-    def draw() -> object:
+    def draw() -> Any:
         figure, axes = panels(rows=2, height=5.0, sharex=True)
         Ts = float(system.dt)
-        for axis, wanted, found, label in (
-            (axes[0], y, ones, "response to u"),
-            (axes[1], y3, threes, "response to 3u"),
-        ):
+        each = ((y, ones, "response to u"), (y3, threes, "response to 3u"))
+        for axis, (wanted, found, label) in zip(axes, each, strict=True):
             stairs(axis, wanted, Ts, color="#000000", linewidth=2.6, label="linear system")
             for colour, (name, values) in zip(COLOURS, found.items(), strict=False):
                 stairs(axis, values, Ts, color=colour, label=f"network, {name}")
             axis.set_ylabel(label)
         legend_above(axes[0], 4)
-        axes[1].set_xlabel("time in s")
+        axes[0].set_xlabel("")
         return figure
 
     return Section(
@@ -209,15 +190,16 @@ def validation_section(
         "Responses of the linear system and of the networks.",
         draw,
         facts,
-        Rows(
+        cells_table(
             ("weights", "off y, input u", "off y, input 3u", "response to 3u off 3 × response"),
             rows,
         ),
     )
 
 
-def random_section(run: Trained, full: bool) -> Section:
+def random_section(plan: Plan, runs: Runs) -> Section:
     """Show the training from the published random weights."""
+    run = runs["published"]["random"]
     epochs = len(run.losses) - 1
     least = float(run.losses.min())
     factor = run.start / least
@@ -228,13 +210,9 @@ def random_section(run: Trained, full: bool) -> Section:
             "yes",
             f"{factor:.0f} at its least, {run.start / run.end:.0f} at the end",
             factor >= 500,
-            full,
+            plan.full,
         ),
     )
-
-    @styled
-    def draw() -> object:
-        return _losses_figure(run, printed.RANDOM_END)
 
     return Section(
         "from-random",
@@ -243,6 +221,6 @@ def random_section(run: Trained, full: bool) -> Section:
         f"rate 0.04 times 0.98 every 100 epochs ({run.seconds:.1f} s). The solution is far from "
         "the calculated one, and no linear system.",
         "Mean squared error over epochs. The dashed lines are the published ends.",
-        draw,
+        lambda: _losses_figure(run, printed.RANDOM_END),
         facts,
     )

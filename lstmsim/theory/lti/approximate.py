@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import FloatArray, InvalidTypeError, InvalidValueError, count, precision
+from lstmsim.base import (
+    FloatArray,
+    InvalidValueError,
+    count,
+    precision,
+    true_or_false,
+)
 from lstmsim.networks import LSTM, Dense, Network
 from lstmsim.theory.lti.coordinates import choose
 from lstmsim.theory.lti.extract import checked_scale
@@ -116,10 +122,7 @@ def approximate(
 
 def _check_forms(direct_path: Any, output_units: Any) -> None:
     for name, value in (("direct_path", direct_path), ("output_units", output_units)):
-        if not isinstance(value, bool | np.bool_):
-            raise InvalidTypeError(
-                f"{name} is neither True nor False", where="approximate", given=repr(value)
-            )
+        true_or_false(value, name, "approximate")
     if output_units and not direct_path:
         raise InvalidValueError(
             "output units always have a direct path",

@@ -1,4 +1,4 @@
-"""Trainings: what each is, and running them side by side."""
+"""Trainings: which there are, what each is, and running them side by side."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lstmsim.base import FloatArray
 from lstmsim.networks import Network
 from lstmsim.published import training as printed
+from lstmsim.reports.study.plan import OPTIMIZERS, Plan
 from lstmsim.training import SGD, Adam, Piecewise, RMSProp, TrainingOptions, fitted
 
 
@@ -42,7 +44,7 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainingRun:
     """What came of a job.
 
     Parameters
@@ -73,6 +75,46 @@ class Trained:
         return float(self.losses[-1]) if self.reason != "diverged" else np.inf
 
 
+#: The trainings of each group by what varies in it.
+Runs = dict[str, dict[Any, TrainingRun]]
+
+
+def jobs(plan: Plan) -> dict[str, dict[Any, Job]]:
+    """Return all trainings but the last ones, which begin with the result of the search."""
+    s, start = plan.settings, plan.example.starts[0]
+    (low_rate, low_drop), (rate, drop) = printed.FROM_CALCULATED, printed.FROM_RANDOM
+    return {
+        "search": {
+            (name, each): Job(start, each, drop, s.search_epochs, optimizer)
+            for name, (optimizer, rates) in OPTIMIZERS.items()
+            for each in rates
+        },
+        "published": {
+            "calculated": Job(plan.calculated, low_rate, low_drop, s.epochs),
+            "random": Job(start, rate, drop, s.epochs),
+        },
+        "basin": {r: Job(plan.calculated, r, low_drop, s.basin_epochs) for r in plan.rates},
+        "starts": {
+            k: Job(network, rate, drop, s.starts_epochs)
+            for k, network in enumerate(plan.example.starts)
+        },
+        "drops": {factor: Job(start, rate, factor, s.drops_epochs) for factor in plan.drops},
+    }
+
+
+def race_jobs(plan: Plan, search: dict[Any, TrainingRun]) -> dict[Any, Job]:
+    """Return a longer training of each optimizer, at the best learning rate of the search."""
+    start, (_, drop) = plan.example.starts[0], printed.FROM_RANDOM
+    best = {
+        name: min(rates, key=lambda rate: search[name, rate].end)
+        for name, (_, rates) in OPTIMIZERS.items()
+    }
+    return {
+        (name, rate): Job(start, rate, drop, plan.settings.race_epochs, OPTIMIZERS[name][0])
+        for name, rate in best.items()
+    }
+
+
 class _StoppedError(Exception):
     """The pool is closed: nobody waits for this job any more."""
 
@@ -93,7 +135,7 @@ class Pool:
         self._stopped = threading.Event()
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1)
 
-    def submit(self, job: Job) -> Future[Trained]:
+    def submit(self, job: Job) -> Future[TrainingRun]:
         """Put a job in the queue."""
         return self._threads.submit(self._run, job)
 
@@ -102,7 +144,7 @@ class Pool:
         self._stopped.set()
         self._threads.shutdown(cancel_futures=True)
 
-    def _run(self, job: Job) -> Trained:
+    def _run(self, job: Job) -> TrainingRun:
         def stop(*_: object) -> None:
             if self._stopped.is_set():
                 raise _StoppedError
@@ -121,7 +163,7 @@ class Pool:
         assert result.network is not None
         losses = np.append(np.asarray(result.history.loss.values, float), result.loss)
         self._done()
-        return Trained(result.network, losses, result.reason, time.perf_counter() - begun)
+        return TrainingRun(result.network, losses, result.reason, time.perf_counter() - begun)
 
 
 @contextmanager

@@ -1,0 +1,34 @@
+"""EXP: the exponential of every element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bdsim.components import FunctionBlock
+
+from lstmsim.blocks._ops import OPS
+from lstmsim.blocks._signals import Elementwise
+
+
+class Exp(Elementwise, FunctionBlock):
+    """Exponential: y = eᵘ, element by element.
+
+    One input and one output of the same width, dimensionless.
+
+    Raises
+    ------
+    ShapeError
+        At run, if the input is a matrix.
+    """
+
+    nin = 1
+    nout = 1
+    op = OPS["exp"]
+
+    def __init__(self, **blockargs: Any) -> None:
+        """Make an exponential block.
+
+        :param blockargs: bdsim's common block options
+        :type blockargs: dict
+        """
+        super().__init__(**blockargs)
