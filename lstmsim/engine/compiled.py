@@ -1,4 +1,4 @@
-"""Compiled diagrams: what users hold of the engine."""
+"""Compiled diagrams: runs, single steps, gradients and C of one diagram."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Gradient(NamedTuple):
 
 
 class Engine(Protocol):
-    """What runs a schedule."""
+    """An engine runs a schedule on the parameters of a store."""
 
     def run(
         self, inputs: Arrays, states: Arrays | None, count: int, names: Iterable[str]
@@ -180,6 +180,7 @@ class Kernels:
     def _give_back(self, key: tuple[int, str, bool], run: Any) -> None:
         ready = self._ready.get(key)
         if ready is None:
+            # Arrays of a new length make room for themselves: the oldest lengths go first.
             sizes = {k: self._bytes(k) for k in list(self._ready)}
             room = READY_BYTES - self._bytes(key)
             while sizes and (len(sizes) >= 8 or sum(sizes.values()) > room):

@@ -91,6 +91,7 @@ def _step_through(
                 inputs = tuple(_at(signals[name], k) for name in node.inputs)
                 value = node.op.forward(inputs, settings[node.name])
             signals[node.name][..., k, :] = value
+        # Only now: a delay of a delay stores what that one put out at this sample.
         now = {node.name: _at(signals[node.inputs[0]], k) for node in stage.delays}
 
 

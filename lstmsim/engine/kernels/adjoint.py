@@ -118,7 +118,7 @@ def render_adjoint(loop: Loop) -> Adjoint:
     out, delays = text.out, loop.slots.delays
     for name, slot in delays.items():
         if slot == name:
-            # What this delay puts out after this sample is its source now.
+            # The delay's output after this sample is its source at this sample.
             place = out.variable(Bar(name))
             out.write(2, f"for j in range({out.variable(Width(name))}):")
             into = text.home(loop.inside[name].inputs[0])
@@ -286,7 +286,7 @@ def _sum(total: str, q: int) -> str:
 
 
 def _moving_back(text: _Backward, node: Node) -> None:
-    """Write the cotangents of what moved elements about, element by element."""
+    """Write the cotangents of an operation that moves elements, element by element."""
     out = text.out
     place = f"now + {out.variable(Bar(node.name))}"
     if "index" in node.static:

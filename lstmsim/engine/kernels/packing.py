@@ -40,6 +40,7 @@ class Packing:
         for node in graph.nodes.values():
             if node.op.elementwise:
                 formula = node.formula
+                # Bounds are not in the store, but kernels read them like its numbers.
                 for name in (n for n in formula.parameters if n not in node.parameters):
                     begin = 1 + self._stored + len(self.structure)
                     values = np.broadcast_to(node.static[name], (node.width,))
@@ -96,6 +97,7 @@ class Packed:
         self.store = store
         dtype = store.values.dtype
         self._all = np.concatenate([[0], store.values, packing.structure]).astype(dtype)
+        # Each part begins on a cache line: a vector that lies across two lines costs twice.
         line = LINE // dtype.itemsize
         filled = [np.pad(part, (0, -len(part) % line)) for part in packing.parts]
         self._index = np.concatenate([np.zeros(0, np.intp), *filled])

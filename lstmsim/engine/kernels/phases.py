@@ -30,6 +30,7 @@ def phases(stage: Stage) -> tuple[Phase, ...]:
     A gain needs the whole vector that it multiplies, and so does what moves elements about, or
     spreads one over many: these come a pass after what computes that vector.
     """
+    # A delay's output is known before the sample: it puts no reader into a later pass.
     inside = {node.name: node for node in stage.nodes if not node.op.memory}
     level: dict[str, int] = {}
     for node in stage.nodes:
@@ -43,6 +44,8 @@ def phases(stage: Stage) -> tuple[Phase, ...]:
             ),
             default=0,
         )
+    # Of one width, so that one loop over the vectors computes all nodes of a group; passes cost a
+    # store and a load of every signal between them.
     groups: dict[tuple[int, bool, int], list[Node]] = {}
     for node in inside.values():
         key = (level[node.name], _is_vector(node), node.width)

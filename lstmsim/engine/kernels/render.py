@@ -81,7 +81,7 @@ class Writer:
 
 
 class Loop:
-    """What all kernels of one loop have in common.
+    """The structure of one loop, which all its kernels share.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def parameter_loads(out: Writer, node: Node) -> dict[str, str]:
 
 
 def _moving(text: Text, node: Node) -> None:
-    """Write what moves elements about, element by element."""
+    """Write an operation that moves elements, element by element."""
     out = text.out
     place = out.variable(Log(node.name))
     if "index" in node.static:

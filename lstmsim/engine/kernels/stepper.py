@@ -19,14 +19,15 @@ Array = npt.NDArray[Any]
 
 
 class _Sample:
-    """The arrays of one sample, and what computes it."""
+    """The arrays and the calls of one sample."""
 
     def __init__(self, run: ForwardRun, graph: Graph) -> None:
         self.calls = run.calls
         (self.input,) = (room[0] for room in run.inputs.values())
         self.states = tuple((n, place, place.shape) for n, place in run.states.items())
         outputs = [run.signal(name)[0] for name in graph.outputs]
-        #: What is returned, and what was given.
+        #: Outputs and next states, and behind them the input and the states: one look at all of
+        #: them tells whether the checked path has an error to raise.
         self.numbers = (*outputs, *run.last.values(), self.input, *run.states.values())
         end = sum(map(len, outputs))
         self.y, self.finals = slice(0, end), []
@@ -36,7 +37,7 @@ class _Sample:
 
 
 class Stepper:
-    """What `Compiled.step` calls: a whole diagram with one source as a single kernel.
+    """The fast path of `Compiled.step`: a whole diagram with one source as a single kernel.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class Stepper:
 def _one_stage(graph: Graph, schedule: Schedule) -> Schedule:
     """Return the schedule of a single sample: one kernel computes all that is not constant.
 
-    What neither the outputs nor the states depend on is left out: it would have no place.
+    Signals that neither the outputs nor the states depend on are left out: no log keeps them.
     """
     needed = graph.needed([*graph.outputs, *graph.delays])
     nodes = [n for stage in schedule.stages for n in stage.nodes if n.name in needed]

@@ -142,8 +142,8 @@ def _outer() -> str:
 
 PRODUCT, OUTER = _product(), _outer()
 
-#: A signal of a buffer's rows, copied into an array of its own.  What a row's last vector writes
-#: too much the next row overwrites; the last rows go element by element.
+#: A signal of a buffer's rows, copied into an array of its own.  The last vector of a row may write
+#: past its end; the next row overwrites the excess, so the last rows are copied element by element.
 COLLECT = """
 def collect(source, out, o):
     samples, width, at, row, blocks = o[0], o[1], o[2], o[3], o[4]
