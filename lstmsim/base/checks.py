@@ -124,6 +124,11 @@ def check_names(
         The argument, for an error.
     mend : str, optional
         What the user can do where no known name is near.
+
+    Raises
+    ------
+    InvalidValueError
+        If there are such names.
     """
     choices = list(known)
     unknown = [name for name in names if name not in choices]
