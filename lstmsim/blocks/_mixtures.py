@@ -130,11 +130,14 @@ def check_mixture(operation: str, mixture: Mixture) -> None:
     check(operation, mixture.texts, ())
     values = (mixture.value, *(step.text for step in mixture.needed((mixture.value,))))
     check(operation, values, values)
-    known = {*mixture.inputs, "y", "bar"}
-    for name, text in [*((s.name, s.text) for s in steps), *(("", t) for t in mixture.texts)]:
+    signals = {*mixture.inputs, "y", "bar"}
+    known = {*signals}
+    for name, text in (*((s.name, s.text) for s in steps), *(("", t) for t in mixture.texts)):
         if unknown := [own for own in names(text) if own not in known]:
             raise ValueError(
                 f"operation {operation!r}: {text!r} reads {', '.join(unknown)}, which is neither "
                 "an input nor a reduction before it"
             )
+        if name and signals.isdisjoint(names(text)):
+            raise ValueError(f"operation {operation!r}: {text!r} is the same at all elements")
         known.add(name)
