@@ -146,7 +146,7 @@ def dot(s: Sheet) -> None:
     """Draw the sign of the scalar product between its two vectors."""
     angle = np.linspace(0, 2 * np.pi, 100)
     for x, letter in ((56, "$u$"), (194, "$v$")):
-        s.text(letter, x, MIDDLE, 84, MATH)
+        s.text(letter, x, MIDDLE, 72, MATH)
     s.line(MIDDLE + 9 * np.cos(angle), MIDDLE + 9 * np.sin(angle), 18, True)
 
 

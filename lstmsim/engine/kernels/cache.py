@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import os
 import pickle
+import re
 import sys
 import tempfile
 import warnings
@@ -97,7 +98,7 @@ def source(text: str, dtype: Any, form: str) -> str:
         head.append("from lstmsim.engine.kernels.vectors import VOCABULARY")
         head.extend([f'{key} = VOCABULARY["{key}"]' for key in vectors.VOCABULARY])
         # Operations that mix elements compute with numbers in every form.
-        known = CHOICES
+        known = CHOICES if re.search(r"\b_(where|minimum|maximum)\(", text) else ""
     else:
         known = scalar_source()
     # C's functions and NumPy's overflow to infinity, as formulas expect; Python's raise.
