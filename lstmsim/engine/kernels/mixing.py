@@ -1,7 +1,7 @@
 """Rendering: operations that mix elements, written as loops over the elements of one sample.
 
-Their elements are numbers in every form of the vocabulary.  That is a few passes over signals that
-gains of a whole matrix come before and after: vectors would gain little.
+Their elements are numbers in every form of the vocabulary.  Vectors would gain little: these are a
+few passes over signals, where gains of whole matrices come before and after.
 """
 
 from __future__ import annotations
