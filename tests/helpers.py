@@ -46,6 +46,8 @@ def op_case(name: str, rng: np.random.Generator, leading: tuple[int, ...], n: in
             return (signal(),), {"k": rng.standard_normal(n)}
         case "clip":
             return (signal(),), {"low": -0.4, "high": rng.uniform(0, 1, n)}
+        case "dot":
+            return (signal(), signal()), {}
         case "divide":
             return (signal(), signal() + 4 * rng.choice([-1, 1], n)), {}
         case "sqrt":

@@ -66,6 +66,9 @@ EXAMPLES = {
     "ABS": Example(lambda rng, n: {}, lambda n: (n,)),
     "EXP": Example(lambda rng, n: {}, lambda n: (n,)),
     "SQRT": Example(lambda rng, n: {}, lambda n: (n,), positive=True),
+    "SOFTMAX": Example(lambda rng, n: {}, lambda n: (n,)),
+    "NORMALIZE": Example(lambda rng, n: {}, lambda n: (n,)),
+    "DOT": Example(lambda rng, n: {}, lambda n: (n, n), (1,)),
     "UNITDELAY": Example(lambda rng, n: {"x0": rng.standard_normal(n)}, lambda n: (n,), (0,)),
     "TAPPEDDELAY": Example(
         lambda rng, n: {"n": 2, "x0": rng.standard_normal((2, n))}, lambda n: (n,), (0,)

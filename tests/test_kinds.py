@@ -53,6 +53,9 @@ EXAMPLES = {
     "ABS": Example(),
     "EXP": Example(),
     "SQRT": Example(inputs="+"),
+    "SOFTMAX": Example(),
+    "NORMALIZE": Example(),
+    "DOT": Example(inputs="s+"),
     "MATRIXGAIN": Example(lambda rng: {"K": rng.standard_normal((2, N))}),
     "VECTORGAIN": Example(lambda rng: {"K": rng.standard_normal(N)}),
     "UNITDELAY": Example(lambda rng: {"x0": rng.standard_normal(N)}, sampled=True),
@@ -94,9 +97,8 @@ def everything() -> tuple[Any, np.ndarray]:
                 bd.connect(block[block.nout - 1], bd.TOWORKSPACE(clock, name=f"{name}_out"))
     total = bd.SUM("+" * len(back), name="total")
     for port, block in enumerate(back):
-        width = {"MATRIXGAIN": 2, "TAPPEDDELAY": 4 * N, "MUX": 2 * N, "DEMUX": 1, "INDEX": 4}.get(
-            str(block.type).upper(), N
-        )
+        widths = {"MATRIXGAIN": 2, "TAPPEDDELAY": 4 * N, "MUX": 2 * N, "DEMUX": 1, "INDEX": 4}
+        width = {**widths, "DOT": 1}.get(str(block.type).upper(), N)
         gain = rng.standard_normal((N, width)) / 8
         returned = bd.MATRIXGAIN(gain, name=f"back_{block.name}")
         bd.connect(block[block.nout - 1], returned)

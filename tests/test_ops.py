@@ -55,6 +55,11 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "concatenate": lambda *u: np.moveaxis(
         [x[..., j] for x in u for j in range(x.shape[-1])], 0, -1
     ),
+    "softmax": lambda u: 1 / np.exp(u[..., None, :] - u[..., :, None]).sum(axis=-1),
+    "normalize": lambda u: (
+        (u - u.mean(axis=-1, keepdims=True)) * (u.var(axis=-1, keepdims=True) + 1e-5) ** -0.5
+    ),
+    "dot": lambda u, v: np.einsum("...j,...j->...", u, v)[..., None],
     "take": lambda u, index: np.stack([u[..., j] for j in index], axis=-1),
 }
 
@@ -90,6 +95,11 @@ BY_HAND = [
     ("delay", [[[1], [2]]], {"x0": 9.0}, [[9], [1]]),
     ("delay", [[[1, 2]]], {"x0": [7, 8]}, [[7, 8]]),
     ("concatenate", [[1], [2, 3], [4]], {}, [1, 2, 3, 4]),
+    ("softmax", [[0, math.log(3)]], {}, [0.25, 0.75]),
+    ("softmax", [[1e4, -1e4, 1e4]], {}, [0.5, 0, 0.5]),
+    ("normalize", [[7, 7]], {}, [0, 0]),
+    ("normalize", [[1, 3]], {}, np.array([-1, 1]) / math.sqrt(1 + 1e-5)),
+    ("dot", [[1, 2, 3], [4, 5, -6]], {}, [-4]),
     ("take", [[10, 20, 30]], {"index": [2, 0, 2]}, [30, 10, 30]),
     ("take", [[10, 20, 30]], {"index": [-1]}, [30]),
 ]

@@ -126,6 +126,30 @@ def sqrt(s: Sheet) -> None:
     s.text(r"$\sqrt{u}$", MIDDLE, MIDDLE, 150, MATH)
 
 
+def softmax(s: Sheet) -> None:
+    """Draw bars, of which the largest takes most."""
+    s.line([14, 236], 24, OUTLINE)
+    for x, height in ((30, 26), (82, 190), (134, 62), (186, 12)):
+        s.line([x, x, x + 34, x + 34], 24 + np.array([0, height, height, 0]), OUTLINE)
+
+
+def normalize(s: Sheet) -> None:
+    """Draw mean 0 and variance 1: a bell on its axis."""
+    u = np.linspace(-3, 3, 200)
+    s.flipped = False
+    s.line([8, 242], 40, AXIS)
+    s.line(MIDDLE, [24, 228], AXIS)
+    s.line(MIDDLE + 36 * u, 40 + 160 * np.exp(-u * u / 2), CURVE)
+
+
+def dot(s: Sheet) -> None:
+    """Draw the sign of the scalar product between its two vectors."""
+    angle = np.linspace(0, 2 * np.pi, 100)
+    for x, letter in ((56, "$u$"), (194, "$v$")):
+        s.text(letter, x, MIDDLE, 72, MATH)
+    s.line(MIDDLE + 9 * np.cos(angle), MIDDLE + 9 * np.sin(angle), 18, True)
+
+
 def divide(s: Sheet) -> None:
     """Draw the sign of division."""
     angle = np.linspace(0, 2 * np.pi, 100)
@@ -205,6 +229,9 @@ DRAWN = (
     abs,
     exp,
     sqrt,
+    softmax,
+    normalize,
+    dot,
     hadamard,
     divide,
     matrixgain,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,9 +109,13 @@ def _parsed(text: str) -> ast.Expression:
     return ast.parse(text, mode="eval")
 
 
-def check(operation: str, formula: Formula) -> None:
-    """Raise a ValueError that names the operation, if a text is not of the language."""
-    for text in formula.texts:
+def check(operation: str, texts: Iterable[str], values: Iterable[str]) -> None:
+    """Raise a ValueError that names the operation, if a text is not of the language.
+
+    `values` are the texts among them that the output is computed from.
+    """
+    outputs = {*values}
+    for text in texts:
         try:
             unknown = [
                 type(node).__name__
@@ -121,7 +125,7 @@ def check(operation: str, formula: Formula) -> None:
         except SyntaxError as error:
             raise ValueError(f"operation {operation!r}: {text!r}: {error.msg}") from None
         unknown += [name for name in functions(text) if name not in FUNCTIONS]
-        if "y" in names(formula.value) or "bar" in names(formula.value):
+        if text in outputs and {"y", "bar"} & {*names(text)}:
             unknown.append("y or bar in the output's own text")
         if unknown:
             known = ", ".join(FUNCTIONS)

@@ -255,6 +255,9 @@ _ROWS = (
     _ours("ABS", symbol="|u|"),
     _ours("EXP", symbol="exp"),
     _ours("SQRT", symbol="√"),
+    _ours("SOFTMAX"),
+    _ours("NORMALIZE"),
+    _ours("DOT", symbol="·"),
     _ours("UNITDELAY", {"clock": _CLOCK, "x0": _STATE}, trained={"x0": "_x0"}, symbol="$z^{-1}$"),
     BlockKind(
         "TAPPEDDELAY",

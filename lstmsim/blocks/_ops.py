@@ -8,9 +8,11 @@ sequences of a batch) are carried along.  For each operation the table holds
   inputs and of the parameters, ȳ ↦ (∂y/∂u)ᵀ ȳ, (∂y/∂p)ᵀ ȳ;
 - `kind`, which tells an engine how elements and samples depend on one another;
 - `formula`, for element-wise operations: the texts of one element (`lstmsim.blocks._formulas`),
-  from which all of the above, the kernels, their gradients and C are written.
+  from which all of the above, the kernels, their gradients and C are written;
+- `mixture`, the same for operations whose output elements depend on all elements
+  (`lstmsim.blocks._mixtures`).
 
-So an element-wise operation is one row of texts.
+So an operation of these two kinds is one row of texts.
 
 >>> import numpy as np
 >>> OPS["multiply"].forward((np.array([1.0, 2.0]), np.array([3.0, 4.0])), {})
@@ -33,6 +35,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from lstmsim.blocks._formulas import Formula, check, function
+from lstmsim.blocks._mixtures import Mixture, check_mixture
 
 Array = npt.NDArray[Any]
 Inputs = tuple[Array, ...]
@@ -50,6 +53,8 @@ class Kind(Enum):
     PRODUCT = "product"
     #: Elements are moved about, none is changed, within one sample.
     MOVE = "move"
+    #: Each output element on all elements of the inputs, within one sample.
+    MIX = "mix"
     #: On the inputs' samples before: it keeps a state.
     MEMORY = "memory"
     #: On no input.
@@ -74,6 +79,8 @@ class Op:
     formula : Formula or callable, optional
         The texts of one element of an element-wise operation; ``formula(n, signs)`` where they
         depend on the number of inputs.
+    mixture : Mixture, optional
+        The texts of an operation that mixes elements.
     linear : bool
         Whether the Jacobian does not depend on the inputs: it is then computed once, and not at
         every sample.
@@ -86,6 +93,7 @@ class Op:
     forward: Callable[[Inputs, Parameters], Array]
     pullback: Callable[[Array, Inputs, Array, Parameters], Cotangents]
     formula: Formula | Callable[[int, str], Formula] | None = None
+    mixture: Mixture | None = None
     linear: bool = False
     trained: tuple[str, ...] = ()
 
@@ -145,7 +153,7 @@ def elementwise(
     `forward` is NumPy's own function of the inputs where it is better than that of the text.
     """
     if isinstance(formula, Formula):
-        check(name, formula)
+        check(name, formula.texts, (formula.value,))
         own, of = formula, None
     else:
         of = functools.cache(formula)
@@ -179,7 +187,27 @@ def elementwise(
 
     meaning = value if forward is None else value_by_numpy
     trained = tuple(own.gradients)
-    return Op(name, Kind.ELEMENTWISE, meaning, pullback, of or own, own.linear, trained)
+    return Op(
+        name, Kind.ELEMENTWISE, meaning, pullback, of or own, linear=own.linear, trained=trained
+    )
+
+
+def mixing(name: str, mixture: Mixture) -> Op:
+    """Return an operation that mixes elements: its NumPy functions are those of its texts."""
+    check_mixture(name, mixture)
+
+    def value(inputs: Inputs, p: Parameters) -> Array:
+        signals = dict(zip(mixture.inputs, inputs, strict=True))
+        return np.asarray(mixture.evaluate((mixture.value,), signals)[0])
+
+    def pullback(ybar: Array, inputs: Inputs, y: Array, p: Parameters) -> Cotangents:
+        signals = dict(zip((*mixture.inputs, "y", "bar"), (*inputs, y, ybar), strict=True))
+        cotangents = mixture.evaluate(mixture.cotangents, signals)
+        return tuple(
+            np.broadcast_to(part, u.shape) for part, u in zip(cotangents, inputs, strict=True)
+        ), {}
+
+    return Op(name, Kind.MIX, value, pullback, mixture=mixture, linear=mixture.linear)
 
 
 # y = Σ ±uⱼ, signs a string such as "+-+"; a width-1 input is added to every element
@@ -310,5 +338,29 @@ _ROWS = (
     Op("delay", Kind.MEMORY, _delay, _delay_pullback, trained=("x0",)),
     Op("concatenate", Kind.MOVE, _concatenate, _concatenate_pullback, linear=True),
     Op("take", Kind.MOVE, _take, _take_pullback, linear=True),
+    # The largest exponent is 0: none overflows, and their sum is at least 1.
+    mixing(
+        "softmax",
+        Mixture(
+            "exp(u - m) / s",
+            ("y * (bar - d)",),
+            {"m": "max(u)", "s": "sum(exp(u - m))", "d": "sum(bar * y)"},
+        ),
+    ),
+    # What is added to the variance keeps a constant signal finite.
+    mixing(
+        "normalize",
+        Mixture(
+            "(u - m) / sqrt(q + 1e-5)",
+            ("(bar - a - y * c) / sqrt(q + 1e-5)",),
+            {
+                "m": "mean(u)",
+                "q": "mean((u - m) * (u - m))",
+                "a": "mean(bar)",
+                "c": "mean(bar * y)",
+            },
+        ),
+    ),
+    mixing("dot", Mixture("s", ("bar * v", "bar * u"), {"s": "sum(u * v)"})),
 )
 OPS: dict[str, Op] = {op.name: op for op in _ROWS}

@@ -98,14 +98,14 @@ def checked_number(value: Any, name: str, where: str) -> float:
     return float(array.reshape(()))
 
 
-class Elementwise:
-    """What blocks share that are an element-wise operation of inputs of one width."""
+class OfOneWidth:
+    """What blocks share that are one operation of inputs of one width."""
 
     op: Op
 
     def op_parameters(self) -> dict[str, Any]:
-        """Return the operation's parameters: the block's attributes of the same names."""
-        return {name: getattr(self, name) for name in self.op.element(1, {}).parameters}
+        """Return the operation's parameters."""
+        return {}
 
     def output(self, t: float, u: list[Any], x: Any) -> list[npt.NDArray[Any]]:
         """Return the operation of the inputs."""
@@ -116,3 +116,11 @@ class Elementwise:
         # An element that is not finite is found, and named, when the run is over.
         with np.errstate(all="ignore"):
             return [self.op.forward(inputs, self.op_parameters())]
+
+
+class Elementwise(OfOneWidth):
+    """What blocks share that are an element-wise operation."""
+
+    def op_parameters(self) -> dict[str, Any]:
+        """Return the operation's parameters: the block's attributes of the same names."""
+        return {name: getattr(self, name) for name in self.op.element(1, {}).parameters}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmsim.base import InvalidValueError
-from lstmsim.blocks import Kind, renamed
+from lstmsim.blocks import Kind, names, renamed
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule
 
@@ -58,6 +58,9 @@ class _Source:
         self.widths = graph.widths
         self.variables = {n: f"s{k}" for k, n in enumerate(self.widths) if n in needed}
         self.constants: list[str] = []
+        #: Of the formulas.
+        self.functions = {own: word + self.suffix for own, word in _MATH.items()}
+        self.functions |= {own: f"{self.name}_{own}" for own in _HELPERS}
 
     def number(self, value: float) -> str:
         """Return a literal that reads back as the same number."""
@@ -89,6 +92,8 @@ class _Source:
                 return self.product(node, loop)
             case Kind.MOVE:
                 return self.moved(node)
+            case Kind.MIX:
+                return self.mixed(node)
             case Kind.MEMORY:
                 return [f"{loop} {target}[j] = state->{target}[j];"]
             case Kind.CONSTANT:
@@ -100,9 +105,7 @@ class _Source:
         """Return the expression of one element of an element-wise operation."""
         formula = node.formula
         inputs = (self.element(name, node.width) for name in node.inputs)
-        new = dict(zip(formula.inputs, inputs, strict=True))
-        new |= {name: own + self.suffix for name, own in _MATH.items()}
-        new |= {name: f"{self.name}_{name}" for name in _HELPERS}
+        new = self.functions | dict(zip(formula.inputs, inputs, strict=True))
         for name in formula.parameters:
             given = {**node.static, **self.parameters.get(node.block, {})}[name]
             # Not all of C has a literal for infinity: the largest number bounds as well.
@@ -112,7 +115,11 @@ class _Source:
                 new[name] = self.number(float(np.reshape(values, ())))
             else:
                 new[name] = f"{self.array(f'{node.name} {name}', values)}[j]"
-        return renamed(formula.value, new, lambda value: f"{value}{self.suffix}")
+        return self.expression(formula.value, new)
+
+    def expression(self, text: str, new: Mapping[str, str]) -> str:
+        """Return a formula in C, with other names."""
+        return renamed(text, new, lambda value: f"{value}{self.suffix}")
 
     def product(self, node: Node, loop: str) -> list[str]:
         """Return the lines of a matrix times a signal."""
@@ -141,6 +148,35 @@ class _Source:
             lines.append(f"for (j = 0; j < {width}; ++j) {line}")
             at += width
         return lines
+
+    def mixed(self, node: Node) -> list[str]:
+        """Return the lines of an operation that mixes elements: its reductions come first."""
+        mixture, target = node.op.mixture, self.variables[node.name]
+        assert mixture is not None
+        signals = dict(zip(mixture.inputs, node.inputs, strict=True))
+        new = self.functions | {name: f"{target}_{name}" for name in mixture.reductions}
+
+        def element(text: str, width: int) -> str:
+            inputs = {own: self.element(name, width) for own, name in signals.items()}
+            return self.expression(text, new | inputs)
+
+        lines = []
+        for name, how, text in mixture.needed((mixture.value,)):
+            width = max(self.widths[signals[own]] for own in names(text) if own in signals)
+            total, lowest = new[name], "-HUGE_VAL" if how == "max" else "0"
+            lines.append(f"{self.real} {total} = {lowest};")
+            loop, each = f"for (j = 0; j < {width}; ++j)", element(text, width)
+            if how == "max":
+                # NaN is larger than all numbers, as NumPy has it.
+                larger = f"if (e > {total} || e != e) {total} = e;"
+                lines.append(f"{loop} {{ const {self.real} e = {each}; {larger} }}")
+            else:
+                lines.append(f"{loop} {total} += {each};")
+            if how == "mean":
+                lines.append(f"{total} /= {width};")
+        value = element(mixture.value, node.width)
+        lines.append(f"for (j = 0; j < {node.width}; ++j) {target}[j] = {value};")
+        return ["{", *(f"    {line}" for line in lines), "}"]
 
     def header(self) -> str:
         """Return the header file."""

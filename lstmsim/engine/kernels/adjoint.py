@@ -23,7 +23,9 @@ from lstmsim.engine.kernels.keys import (
     Vectors,
     Width,
 )
-from lstmsim.engine.kernels.render import Loop, Text, Writer, parameter_loads
+from lstmsim.engine.kernels.mixing import Mixing, Place
+from lstmsim.engine.kernels.render import Loop, Text, parameter_loads
+from lstmsim.engine.kernels.writer import Writer
 from lstmsim.engine.schedule import stacks_of
 
 
@@ -103,6 +105,11 @@ class _Backward(Text):
             return f"prev + {self.arrive(self.loop.slots.delays[name])}"
         return f"now + {self.arrive(name)}"
 
+    def logged(self, name: str) -> tuple[str, str]:
+        """Return the buffer of a signal of the forward run, and where its vector begins."""
+        buffer, base = self.base(name)
+        return buffer, base.replace("prev", "lprev").replace("now", "lnow")
+
     def in_registers(self, node: Node, name: str) -> bool:
         """Whether the cotangent of an input stays in this pass."""
         if self.loop.widths[name] != node.width:
@@ -130,7 +137,7 @@ def render_adjoint(loop: Loop) -> Adjoint:
                 _transposed_product(text, source, stack)
         else:
             for node in reversed(phase.nodes):
-                _moving_back(text, node)
+                (_moving_back if node.op.mixture is None else _mixing_back)(text, node)
     head = Writer()
     head.write(1, "for r in range(o0):", "    k = o0 - 1 - r", "    x = k * o2")
     # The log's rows and those of `bar` have different lengths.
@@ -234,8 +241,7 @@ def read_by(node: Node) -> list[str]:
 
 def _logged(text: _Backward, node: Node, name: str) -> str:
     """Return the expression for a signal's vector at this sample, from the forward run."""
-    buffer, base = text.base(name)
-    base = base.replace("prev", "lprev").replace("now", "lnow")
+    buffer, base = text.logged(name)
     if text.loop.widths[name] != node.width:
         return f"splat({buffer}, {base})"
     return f"load({buffer}, {base} + i)"
@@ -299,3 +305,21 @@ def _moving_back(text: _Backward, node: Node) -> None:
         into, columns = text.home(name), out.variable(Width(name))
         out.write(2, f"for j in range({columns}):", f"    bar[{into} + j] += bar[p + j]")
         out.write(2, f"p += {columns}")
+
+
+def _mixing_back(text: _Backward, node: Node) -> None:
+    """Write the cotangents of an operation that mixes elements."""
+    out, mixture = text.out, node.op.mixture
+    assert mixture is not None
+    texts = (*mixture.cotangents, *(step.text for step in mixture.needed(mixture.cotangents)))
+    read = {name for text in texts for name in names(text)}
+    places = {"bar": Place(node.name, "bar", f"now + {out.variable(Bar(node.name))}")}
+    for own, name in zip((*mixture.inputs, "y"), (*node.inputs, node.name), strict=True):
+        if own in read:
+            places[own] = Place(name, *text.logged(name))
+    lines = Mixing(out, node, text.loop.widths, places, text.loop.variables[node.name])
+    lines.reduce(mixture.cotangents)
+    for name, cotangent in zip(node.inputs, mixture.cotangents, strict=True):
+        into = text.home(name)
+        out.write(2, f"for j in range({out.variable(Width(name))}):")
+        out.write(3, f"bar[{into} + j] += {lines.element(cotangent, text.loop.widths[name])}")

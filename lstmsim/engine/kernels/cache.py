@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import os
 import pickle
+import re
 import sys
 import tempfile
 import warnings
@@ -24,7 +25,7 @@ import numpy as np
 import platformdirs
 
 from lstmsim.blocks import FUNCTIONS
-from lstmsim.engine.kernels.vocabulary import scalar_source
+from lstmsim.engine.kernels.vocabulary import CHOICES, scalar_source
 
 #: The functions of the operations' formulas that numbers have in Python's `math`.
 _MATH = {
@@ -96,16 +97,14 @@ def source(text: str, dtype: Any, form: str) -> str:
         head.append(f"# vectors {digest}")
         head.append("from lstmsim.engine.kernels.vectors import VOCABULARY")
         head.extend([f'{key} = VOCABULARY["{key}"]' for key in vectors.VOCABULARY])
-        head.append(f"LANES = {lane_count(dtype, form)}")
-        body = text
+        # Operations that mix elements compute with numbers in every form.
+        known = CHOICES if re.search(r"\b_(where|minimum|maximum)\(", text) else ""
     else:
-        # C's functions and NumPy's overflow to infinity, as formulas expect; Python's raise.
-        head.extend(f"from math import {own} as _{name}" for name, own in _MATH.items())
-        head.append("LANES = 1")
-        body = scalar_source().replace(
-            "\ndef ", '\n@njit(error_model="numpy", inline="always")\ndef '
-        )
-        body += text
+        known = scalar_source()
+    # C's functions and NumPy's overflow to infinity, as formulas expect; Python's raise.
+    head.extend(f"from math import {own} as _{name}" for name, own in _MATH.items())
+    head.append(f"LANES = {lane_count(dtype, form)}")
+    body = known.replace("\ndef ", '\n@njit(error_model="numpy", inline="always")\ndef ') + text
     # With its types given the function is compiled, or read from disk, when it is defined: what
     # is damaged there fails here, and not in the middle of a run.
     arguments = text.split("(", 1)[1].split(")", 1)[0].count(",")

@@ -17,7 +17,7 @@ class Phase:
     nodes : tuple of Node
         In order; all of one width, so that elements stay in registers between them.
     vector : bool
-        False for the operations that move elements about, which go element by element.
+        False for the operations that move elements about or mix them, which go element by element.
     """
 
     nodes: tuple[Node, ...]
@@ -27,7 +27,7 @@ class Phase:
 def phases(stage: Stage) -> tuple[Phase, ...]:
     """Split a loop into the fewest passes.
 
-    A gain needs the whole vector that it multiplies, and so does what moves elements about, or
+    A gain needs the whole vector that it multiplies, and so does what moves or mixes elements, or
     spreads one over many: these come a pass after what computes that vector.
     """
     # A delay's output is known before the sample: it puts no reader into a later pass.

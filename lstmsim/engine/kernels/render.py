@@ -29,7 +29,9 @@ from lstmsim.engine.kernels.keys import (
     Vectors,
     Width,
 )
+from lstmsim.engine.kernels.mixing import Mixing, Place
 from lstmsim.engine.kernels.phases import Phase, phases
+from lstmsim.engine.kernels.writer import Writer
 from lstmsim.engine.schedule import Stage, stacks_of
 
 
@@ -47,37 +49,6 @@ class Kernel:
 
     text: str
     keys: tuple[Key, ...]
-
-
-class Writer:
-    """Lines, and the variables of the numbers that they read, o0, o1 … in the order of the keys."""
-
-    def __init__(self, *first: Key) -> None:
-        self.lines: list[str] = []
-        self._variables = {key: f"o{k}" for k, key in enumerate(first)}
-
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """The keys of all numbers that the lines read."""
-        return tuple(self._variables)
-
-    def variable(self, key: Key) -> str:
-        """Return the variable of a size or place."""
-        return self._variables.setdefault(key, f"o{len(self._variables)}")
-
-    def write(self, depth: int, *lines: str) -> None:
-        """Add lines, indented so deep."""
-        self.lines.extend(map(("    " * depth).__add__, lines))
-
-    def function(self, signature: str, head: list[str]) -> str:
-        """Return the text of a function: its variables, what comes first, and the lines.
-
-        Comments say what the variables are.  A key's `repr` is one line whatever names are in it.
-        """
-        read = [
-            f"    {v} = o[{k}]  # {key!r}" for k, (key, v) in enumerate(self._variables.items())
-        ]
-        return "\n".join([f"def {signature}:", *read, *head, *self.lines]) + "\n"
 
 
 class Loop:
@@ -160,7 +131,7 @@ def render(loop: Loop, logged: tuple[str, ...]) -> Kernel:
             _vector_phase(text, phase, logged)
         else:
             for node in phase.nodes:
-                _moving(text, node)
+                (_moving if node.op.mixture is None else _mixing)(text, node)
     for name, slot in loop.slots.delays.items():
         if slot == name:
             _copy(text, loop.inside[name].inputs[0], name)
@@ -269,6 +240,21 @@ def _moving(text: Text, node: Node) -> None:
         columns = out.variable(Width(name))
         out.write(2, f"for j in range({columns}):", f"    log[p + j] = {buffer}[{base} + j]")
         out.write(2, f"p += {columns}")
+
+
+def _mixing(text: Text, node: Node) -> None:
+    """Write an operation that mixes elements."""
+    out, mixture = text.out, node.op.mixture
+    assert mixture is not None
+    places = {
+        own: Place(name, *text.base(name))
+        for own, name in zip(mixture.inputs, node.inputs, strict=True)
+    }
+    lines = Mixing(out, node, text.loop.widths, places, text.loop.variables[node.name])
+    lines.reduce((mixture.value,))
+    place = out.variable(Log(node.name))
+    out.write(2, f"for j in range({out.variable(Width(node.name))}):")
+    out.write(3, f"log[now + {place} + j] = {lines.element(mixture.value, node.width)}")
 
 
 def _copy(text: Text, source: str, delay: str) -> None:

@@ -31,6 +31,10 @@ def div(a, b):
     return a / b
 def add_sum(array, index, value, count):
     array[index] += value
+"""
+
+#: The choices of the formulas, for numbers.
+CHOICES = """
 def _where(condition, a, b):
     return a if condition else b
 def _minimum(a, b):
@@ -180,7 +184,7 @@ def words() -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def scalar_source() -> str:
     """Return the vocabulary for numbers: its mathematics is the text of the table of operations."""
-    lines = [_SCALAR]
+    lines = [_SCALAR, CHOICES]
     # An operation and a function of the formulas may have one name: `tanh` calls `_tanh`.
     new = {name: f"_{name}" for name in FUNCTIONS}
     for word, (text, arguments) in words().items():
