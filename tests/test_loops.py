@@ -235,9 +235,9 @@ def test_dense_webs_of_loops_agree_with_every_walk(seed: int) -> None:
 
 
 def test_too_many_loops_are_said_to_be_more() -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     report = ls.loops(web(60), limit=200)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     check_report(report)
     assert not report.complete
     assert len(report.loops) == 200
@@ -255,9 +255,9 @@ def test_a_limit_of_as_many_as_there_are_is_complete(published: Case) -> None:
 
 def test_the_search_stops_in_time_and_before_memory_is_full() -> None:
     bd = web(300)
-    begun = time.monotonic()
+    begun = time.process_time()
     report = ls.loops(bd, limit=10**9, seconds=0.01)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     assert "stopped after 0.01 s" in report.summary
     long = ls.loops(bd, limit=10**9, seconds=60)
     assert "those listed pass" in long.summary
@@ -275,9 +275,9 @@ def test_every_part_of_a_diagram_has_a_share_of_what_is_listed() -> None:
 
 def test_hundred_layers_are_quick() -> None:
     bd = ls.build(random_network((1,) * 100))
-    begun = time.monotonic()
+    begun = time.process_time()
     report = ls.loops(bd)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     assert (report.complete, len(report.loops)) == (True, 500)
 
 
