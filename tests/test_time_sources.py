@@ -14,7 +14,7 @@ import pytest
 import lstmsim as ls
 from lstmsim.errors import DiagramError, InvalidValueError
 from tests.helpers import assert_close, assert_same, diagram, refused, wire
-from tests.test_c_export import library
+from tests.test_c_export import STRICT, gcc, library
 
 ENGINES = ("numpy", "numba")
 TS = 0.1
@@ -222,6 +222,9 @@ def test_c_takes_its_value_after_the_other_inputs(tmp_path: Path) -> None:
         net.net_step(state, row.ctypes.data_as(ctypes.c_void_p), ctypes.byref(y))
         found.append([y.value])
     assert_close(found, by_hand(source, u), 1e-12)
+    compiled.to_c(tmp_path / "net.c", test=u)
+    gcc("gcc", *STRICT, "-DNET_MAIN", tmp_path / "net.c", "-o", tmp_path / "net", "-lm")
+    gcc(tmp_path / "net")
 
 
 def test_a_source_that_changes_its_width_is_refused() -> None:

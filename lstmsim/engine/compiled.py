@@ -62,8 +62,9 @@ def compile(
     CLIP and ZOH on one clock compiles; `lstmsim.simulate` with engine="bdsim" runs the others.
     bdsim's sources that are functions of time (STEP, RAMP, WAVEFORM, PIECEWISE, TIME) compute
     their own samples: runs, losses and training take the input of FROMWORKSPACE blocks alone, and
-    samples= where there are none.  A single step does not know the time: `Compiled.step` takes
-    these sources in a mapping by block name, and C code after the FROMWORKSPACE inputs.
+    samples= where there are none; a mapping by block name may give such a source other samples.  A
+    single step does not know the time: `Compiled.step` takes these sources in a mapping by block
+    name, and C code after the FROMWORKSPACE inputs.
 
     Parameters
     ----------
