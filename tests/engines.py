@@ -35,9 +35,6 @@ class Deviation:
 
 #: By test.  One that is none any more fails, so that it is taken out here.
 DEVIATIONS = {
-    "test_sources_that_are_functions_of_time_act_at_their_time": Deviation(
-        COMPILED, "STEP, WAVEFORM and RAMP do not compile, and are refused", DiagramError
-    ),
     "test_clocks_of_multiple_periods_tick_together": Deviation(
         COMPILED, "a compiled diagram has one clock; others are refused", DiagramError
     ),

@@ -166,10 +166,11 @@ def test_a_free_run_has_a_length_of_its_own() -> None:
 def test_a_diagram_that_does_not_compile_is_run_in_bdsim() -> None:
     bd, clock = diagram()
     bd.STEP(T=0.5, name="step")
+    bd.FUNCTION(lambda value: value, name="f")
     bd.UNITDELAY(clock, 0.0, name="d")
     bd.GAIN(0.5, name="half")
     bd.SUM("++", name="sum")
-    wire(bd, "step -> sum[0]", "half -> sum[1]", "sum -> d", "d -> half")
+    wire(bd, "step -> f", "f -> sum[0]", "half -> sum[1]", "sum -> d", "d -> half")
     report = ls.analyze(bd, samples=20, network=random_network(2))
     assert report.traces.attrs["engine"] == "bdsim"
     assert_close(report.traces["sum"].values[-1, 0], 2 - 0.5**14, 1e-12)
@@ -178,7 +179,7 @@ def test_a_diagram_that_does_not_compile_is_run_in_bdsim() -> None:
     assert list(reasons) == PARTS[2:]
     for name in PARTS[2:7]:
         assert "does not compile" in reasons[name]
-        assert "block 'step' (STEP)" in reasons[name]
+        assert "block 'f' (FUNCTION)" in reasons[name]
     assert "the model is not the network" in reasons["stability"]
 
 

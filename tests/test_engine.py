@@ -330,7 +330,7 @@ def test_an_overflow_is_named_with_block_and_sample(engine: str) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda bd, clock: bd.STEP(name="step"), "block 'step' (STEP)"),
+        (lambda bd, clock: bd.FUNCTION(lambda value: value, name="f"), "block 'f' (FUNCTION)"),
         (lambda bd, clock: bd.SUM("++", mode="c", name="angle"), "wraps angles"),
     ],
 )

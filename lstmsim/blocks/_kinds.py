@@ -80,6 +80,9 @@ class BlockKind:
         From a block to the operation of every output; None if no engine but bdsim computes it.
     why_not : callable, optional
         From a block to the reason why this one does not lower; "" if it does.
+    of_time : bool
+        Whether it is a source that is a function of time: it does not lower, but computes its
+        samples itself.
     trained : mapping of str
         The attributes that hold the arrays which may be trained, by the operation's names.
     write : callable, optional
@@ -99,6 +102,7 @@ class BlockKind:
     file: Mapping[str, Parameter] | None = None
     lower: Callable[[Any], list[Lowered]] | None = None
     why_not: Callable[[Any], str] = lambda block: ""
+    of_time: bool = False
     trained: Mapping[str, str] = field(default_factory=dict)
     write: Callable[[Any, str, Array], None] | None = None
     symbol: str = ""
@@ -332,10 +336,11 @@ _ROWS = (
         trained={"x0": "_x0"},
         symbol="ZOH",
     ),
-    # bdsim's that model files may have, and bdsim alone runs.
-    BlockKind("TIME", {"value": _derived("any")}),
-    BlockKind("STEP", _attributes("number", "T", "off", "on")),
-    BlockKind("RAMP", _attributes("number", "T", "off", "slope")),
+    # bdsim's that are functions of time.
+    BlockKind("TIME", {"value": _derived("any")}, of_time=True),
+    BlockKind("STEP", _attributes("number", "T", "off", "on"), of_time=True),
+    BlockKind("RAMP", _attributes("number", "T", "off", "slope"), of_time=True),
+    BlockKind("PIECEWISE", of_time=True),
     BlockKind(
         "WAVEFORM",
         {
@@ -348,7 +353,9 @@ _ROWS = (
             "max": _derived("number"),
             "duty": _attribute("number", "duty"),
         },
+        of_time=True,
     ),
+    # bdsim's that model files may have, and that compute nothing.
     BlockKind("NULL", _NIN),
     BlockKind(
         "SCOPE",

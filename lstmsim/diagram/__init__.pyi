@@ -7,7 +7,6 @@ from .dimensions import output_alias as output_alias
 from .host import blockdiagram as blockdiagram
 from .inputs import Interface as Interface
 from .inputs import Sequences as Sequences
-from .inputs import Source as Source
 from .inputs import State as State
 from .inputs import held_or_over_time as held_or_over_time
 from .inputs import initial_states as initial_states

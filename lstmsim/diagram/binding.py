@@ -14,6 +14,7 @@ from lstmsim.base import DiagramError, FloatArray
 from lstmsim.blocks import FromWorkspace, ToWorkspace, place
 from lstmsim.diagram import host, structure
 from lstmsim.diagram.inputs import Interface, Source
+from lstmsim.diagram.timesources import time_samples
 
 
 def stateful(diagram: BlockDiagram) -> dict[str, Block]:
@@ -34,8 +35,9 @@ def interface_of(diagram: BlockDiagram, widths: Mapping[str, int] | None = None)
     diagram : BlockDiagram
         A compiled diagram.
     widths : mapping of int, optional
-        The sources' widths by block name, where they are fixed.  Else a source without values
-        and without a width takes any.
+        The widths of the sources that lower, by block name: those that are functions of time
+        too, which in bdsim compute their samples by themselves.  Without it a source without
+        values and without a width takes any.
 
     Raises
     ------
@@ -55,8 +57,13 @@ def interface_of(diagram: BlockDiagram, widths: Mapping[str, int] | None = None)
     for name, block in structure.sources(diagram).items():
         own = block.width if block.values is None else block.values.shape[1]
         sources[name] = Source(place(block), (widths or {}).get(name, own), block.values)
+    Ts = float(clocks[0].T)
+    for name, block in structure.time_sources(diagram).items():
+        if widths is not None:
+            function = functools.partial(time_samples, block, widths[name], Ts)
+            sources[name] = Source(place(block), widths[name], function=function)
     delays = {name: block.ndstates for name, block in stateful(diagram).items()}
-    return Interface(sources, delays, float(clocks[0].T), diagram.nstates)
+    return Interface(sources, delays, Ts, diagram.nstates)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,15 @@ from bdsim.exceptions import BlockRuntimeError
 
 from lstmsim.base import DiagramError, LstmsimError, ShapeError, count
 from lstmsim.blocks import FromWorkspace, ToWorkspace, place
-from lstmsim.diagram.structure import check_loops, check_ports, clocks, signal_ports, wire_graph
+from lstmsim.diagram.structure import (
+    check_loops,
+    check_ports,
+    clocks,
+    signal_ports,
+    time_sources,
+    wire_graph,
+)
+from lstmsim.diagram.timesources import clock_offset
 
 #: The lock of every diagram that was run, and the lock of this dictionary.
 _turns: WeakKeyDictionary[BlockDiagram, contextlib.AbstractContextManager[Any]]
@@ -235,6 +243,10 @@ def _width(block: Block, port: int) -> int:
     return value.size
 
 
+def _no_events(simstate: Any) -> None:
+    """Begin a run, and declare no event."""
+
+
 def run(
     bd: BlockDiagram, samples: int, start: int, watch: list[str]
 ) -> tuple[npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]]:
@@ -242,7 +254,9 @@ def run(
 
     bdsim discards a clock's tick at t = 0, so that its samples would lie at Ts, 2·Ts, …, where
     sources that are functions of time would be a sample early.  For the run all clocks are
-    moved back by one period less a sliver (1e-10·Ts): sample k then lies at k·Ts.
+    moved back by one period less a sliver (1e-10·Ts): sample k then lies at k·Ts.  Such sources
+    declare events where they jump or bend, which matter to continuous states alone, and would
+    move a tick that is within 1e-6 s: without continuous states they are left out.
 
     Parameters
     ----------
@@ -264,10 +278,12 @@ def run(
     Ts = used[0].T
     ports = signal_ports(bd)
     offsets = [clock.offset for clock in bd.clocklist]
-    sliver = max(1e-10 * Ts, 2e-12)  # bdsim takes anything below 1e-12 s for the same time
+    silent = {} if bd.nstates else time_sources(bd)
     try:
         for clock in used:
-            clock.offset = start * Ts - clock.T + sliver
+            clock.offset = clock_offset(clock.T, Ts, start)
+        for block in silent.values():
+            block.start = _no_events
         ticks = [used[0].time(k + 1) for k in range(samples)]
         with translated_errors(bd):
             plugs = [ports[name][0][ports[name][1]] for name in watch]
@@ -275,6 +291,8 @@ def run(
     finally:
         for clock, offset in zip(bd.clocklist, offsets, strict=True):
             clock.offset = offset
+        for block in silent.values():
+            vars(block).pop("start", None)
     states = {}
     for clock in used:
         last, first = out[clock.name.replace(".", "")]["X"][-1], 0

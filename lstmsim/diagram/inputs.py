@@ -8,7 +8,7 @@ raises an InvalidTypeError, an InvalidValueError or a ShapeError.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,11 +43,15 @@ class Source:
         Elements of a sample; None if it takes any number of them.
     values : ndarray of shape (T, width), optional
         Samples of its own, for runs without an input.
+    function : callable, optional
+        ``function(start, count)``: its samples from a first one on, shape (count, width), if it
+        is a function of time.  Such a source needs no input.
     """
 
     where: str
     width: int | None
     values: FloatArray | None = None
+    function: Callable[[int, int], FloatArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,11 @@ class Interface:
     delays: Mapping[str, int]
     Ts: float
     continuous: int = 0
+
+    @property
+    def inputs(self) -> list[str]:
+        """The sources that need an input, or values: all but functions of time."""
+        return [name for name, source in self.sources.items() if source.function is None]
 
 
 class Sequences(NamedTuple):
@@ -96,9 +105,9 @@ class Sequences(NamedTuple):
 
 def _by_source(interface: Interface, u: Any) -> dict[str, FloatArray]:
     """Return the arrays in what was given, by source; every input comes through here."""
-    sources = interface.sources
-    given = dict(u) if isinstance(u, Mapping) else {} if u is None else dict.fromkeys(sources, u)
-    names = ", ".join(sources)
+    sources, inputs = interface.sources, interface.inputs
+    given = dict(u) if isinstance(u, Mapping) else {} if u is None else dict.fromkeys(inputs, u)
+    names = ", ".join(inputs)
     unknown = [name for name in given if name not in sources]
     if unknown:
         raise InvalidValueError(
@@ -107,15 +116,15 @@ def _by_source(interface: Interface, u: Any) -> dict[str, FloatArray]:
             given=", ".join(map(repr, unknown)),
             expected=f"FROMWORKSPACE blocks: {names or 'there are none'}",
         )
-    if u is not None and not isinstance(u, Mapping) and len(sources) != 1:
+    if u is not None and not isinstance(u, Mapping) and len(inputs) != 1:
         raise InvalidValueError(
             "it is not clear which source the input is for"
-            if sources
+            if inputs
             else "the diagram takes no input",
             where="u",
-            given=f"one array for {len(sources)} FROMWORKSPACE blocks",
+            given=f"one array for {len(inputs)} FROMWORKSPACE blocks",
             expected=f"a mapping from block names to arrays; sources: {names}"
-            if sources
+            if inputs
             else "no input: the diagram has no source",
         )
     return {name: real_array(v, "u", _place(sources[name])) for name, v in given.items()}
@@ -144,6 +153,15 @@ def _rows(array: FloatArray, source: Source, name: str, axes: int = 2) -> FloatA
 
 
 def _without_values(name: str, source: Source) -> InvalidValueError:
+    if source.function is not None:
+        return InvalidValueError(
+            "a single sample does not say what the time is",
+            where=source.where,
+            block=name,
+            given="no input",
+            expected=f"one sample of it, shape ({source.width},), beside the other inputs",
+            mend=f"give all by name: {{{name!r}: ...}}; run and forward compute it",
+        )
     return InvalidValueError(
         "the source has no values",
         where=source.where,
@@ -162,6 +180,7 @@ def sequences(
     dtype: npt.DTypeLike = np.float64,
     *,
     batches: bool = True,
+    first: int = 0,
 ) -> Sequences:
     """Return the samples of every source along a run.
 
@@ -170,13 +189,15 @@ def sequences(
     interface : Interface
         What is run.
     u : array_like of shape (T, Ni) or (B, T, Ni), or mapping of such by source name, or None
-        The input; a source that is given none has its own values.
+        The input; a source that is given none has its own values, or is a function of time.
     samples : int, optional
         How many samples to run; all of the input if not given.
     dtype : dtype, optional
         The precision of the run.
     batches : bool, optional
         Whether a batch can be run.
+    first : int, optional
+        The number of the first sample, from which functions of time go on.
     """
     given = _by_source(interface, u)
     batched = batches and not isinstance(u, Mapping) and any(v.ndim == 3 for v in given.values())
@@ -186,16 +207,21 @@ def sequences(
             found[name] = _rows(given[name], source, name, 3 if batched else 2)
         elif source.values is not None:
             found[name] = source.values
-        else:
+        elif source.function is None:
             raise _without_values(name, source)
     count = _sample_count({name: array.shape[-2] for name, array in found.items()}, samples)
-    for name, array in found.items():
-        place = _place(interface.sources[name])
-        found[name] = in_precision(array[..., :count, :], dtype, "u", place)
+    rows: dict[str, Array] = {}
+    for name, source in interface.sources.items():
+        if name in found:
+            array = found[name][..., :count, :]
+        else:
+            assert source.function is not None
+            array = source.function(first, count)
+        rows[name] = in_precision(array, dtype, "u", _place(source))
     if not batched:
-        return Sequences([found], count, False)
-    ((name, batch),) = found.items()
-    return Sequences([{name: own} for own in batch], count, True)
+        return Sequences([rows], count, False)
+    (name,) = interface.inputs
+    return Sequences([rows | {name: own} for own in rows[name]], count, True)
 
 
 def _sample_count(lengths: Mapping[str, int], samples: int | None) -> int:
@@ -267,12 +293,13 @@ def held_or_over_time(interface: Interface, u: Any) -> tuple[dict[str, FloatArra
     """Return the samples of every source, and their number: None if all inputs are held.
 
     A vector is held, and becomes (1, width); a matrix goes on over time.  A source that is given
-    none is held at zero.
+    none is held at zero, or left out if it is a function of time.
     """
     given = _by_source(interface, u)
     over_time = {n: _rows(a, interface.sources[n], n) for n, a in given.items() if a.ndim == 2}
     held = {name: array for name, array in given.items() if name not in over_time}
-    rows = {name: sample[None, :] for name, sample in one_sample(interface, held).items()}
+    samples = one_sample(interface, held)
+    rows = {name: samples[name][None, :] for name in samples if name in {*interface.inputs, *given}}
     if not over_time:
         return rows, None
     lengths = {name: len(array) for name, array in over_time.items()}

@@ -86,6 +86,11 @@ def sources(bd: BlockDiagram) -> dict[str, FromWorkspace]:
     return {str(b.name): b for b in bd.blocklist if isinstance(b, FromWorkspace)}
 
 
+def time_sources(bd: BlockDiagram) -> dict[str, Block]:
+    """Return the sources of a diagram that are functions of time by name."""
+    return {str(b.name): b for b in bd.blocklist if kind_of(b).of_time}
+
+
 def clocks(bd: BlockDiagram) -> list[Clock]:
     """Return the clocks that drive a block, the fastest first.
 

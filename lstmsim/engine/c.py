@@ -178,6 +178,18 @@ class _Source:
         lines.append(f"for (j = 0; j < {node.width}; ++j) {target}[j] = {value};")
         return ["{", *(f"    {line}" for line in lines), "}"]
 
+    def input_order(self) -> list[str]:
+        """Return a comment that tells inputs from functions of time, where there are some."""
+        if not self.graph.of_time:
+            return []
+        lines, at = ["/* The elements of u, sample by sample:"], 0
+        for name, width in self.graph.sources.items():
+            which = f"u[{at}]" if width == 1 else f"u[{at}] to u[{at + width - 1}]"
+            time = ", a function of time: its value at this sample"
+            lines.append(f"   {which}: {_comment(name)}{time * (name in self.graph.of_time)}")
+            at += width
+        return [*lines, "*/"]
+
     def header(self) -> str:
         """Return the header file."""
         name, guard = self.name, f"{self.name.upper()}_H"
@@ -192,6 +204,7 @@ class _Source:
         return "\n".join(
             [
                 f"/* Sample time: {self.graph.Ts:g} s. Inputs: {inputs}. Outputs: {outputs}. */",
+                *self.input_order(),
                 f"#ifndef {guard}",
                 f"#define {guard}",
                 "",

@@ -60,6 +60,11 @@ def compile(
 
     Every diagram of this package's blocks and bdsim's SUM, CONSTANT, GAIN, MUX, DEMUX, INDEX,
     CLIP and ZOH on one clock compiles; `lstmsim.simulate` with engine="bdsim" runs the others.
+    bdsim's sources that are functions of time (STEP, RAMP, WAVEFORM, PIECEWISE, TIME) compute
+    their own samples: runs, losses and training take the input of FROMWORKSPACE blocks alone, and
+    samples= where there are none; a mapping by block name may give such a source other samples.  A
+    single step does not know the time: `Compiled.step` takes these sources in a mapping by block
+    name, and C code after the FROMWORKSPACE inputs.
 
     Parameters
     ----------
@@ -166,7 +171,7 @@ class Compiled:
     def _find_fast_path(self) -> _FastPath | None:
         if not isinstance(self._engine, Kernels):
             return None
-        if len(self.graph.sources) != 1 or not self.graph.outputs:
+        if len(self.graph.sources) != 1 or self.graph.of_time or not self.graph.outputs:
             return None
         ((source, width),) = self.graph.sources.items()
         # A sum of squares below it has no NaN, and nothing that is too large for the precision.
@@ -206,7 +211,9 @@ class Compiled:
         """Write the diagram as one C99 file, and a header beside it.
 
         ``NAME_reset(state)`` and ``NAME_step(state, u, y)`` compute one sample at a time, NAME
-        being the file's; there is no allocation, and no library beyond math.h.
+        being the file's; there is no allocation, and no library beyond math.h.  u holds the
+        samples of FROMWORKSPACE blocks, and after them those of sources that are functions of
+        time, in the diagram's order; the header says which.
 
         Parameters
         ----------
@@ -226,7 +233,7 @@ class Compiled:
         self.graph.check_outputs()
         vector = None
         if test is not None:
-            (inputs,) = self._sequences(test).inputs
+            (inputs,) = self._sequences(test, None, None).inputs
             vector = (np.concatenate(list(inputs.values()), axis=-1), self.forward(test))
         self._watch.refresh()
         arrays = self._store.arrays
@@ -271,7 +278,7 @@ class Compiled:
         NonFiniteSignalError
             If a signal overflows; the block and the sample are named.
         """
-        given = self._sequences(u, samples)
+        given = self._sequences(u, samples, state)
         begin = self._states(state, given)
         drivers = self._labels.drivers
         kept = select(drivers, signals)
@@ -315,7 +322,7 @@ class Compiled:
             if seems_finite(y):
                 return y
         self.graph.check_outputs()
-        given = self._sequences(u, samples)
+        given = self._sequences(u, samples, state)
         found, _ = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(found, self.graph)
         if not np.isfinite(y).all():
@@ -330,7 +337,8 @@ class Compiled:
         Parameters
         ----------
         u : array_like of shape (Ni,), or mapping of such, optional
-            The input's sample; by source name if there are several sources.
+            The input's sample; by source name if there are several sources, or one that is a
+            function of time: a single sample does not say what the time is.
         state : mapping, optional
             What the delays put out, by block name; their initial values if not given.
 
@@ -355,7 +363,7 @@ class Compiled:
         self.graph.check_outputs()
         sample = one_sample(self._interface, u, fill=False)
         inputs = {name: value[None, :] for name, value in sample.items()}
-        given = self._sequences(inputs, 1)
+        given = self._sequences(inputs, 1, None)
         signals, finals = self._signals(given, self._states(state, given), self.graph.outputs)
         y = side_by_side(signals, self.graph)[0]
         if not all(np.isfinite(values).all() for values in (y, *finals.values())):
@@ -404,7 +412,7 @@ class Compiled:
         gradient : dict
             By block name: an array where the block has one parameter, a dict otherwise.  A
             delay's is that of its initial state, (n,), or (B, n) where states of a batch were
-            given; a source's, if wanted, has the input's shape.
+            given; a source's, if wanted, has the input's shape, a function of time's too.
 
         Raises
         ------
@@ -425,7 +433,7 @@ class Compiled:
             self._watch.refresh()
             given = Sequences([{fast.source: u}], len(u), False)
         else:
-            given = self._sequences(u, samples)
+            given = self._sequences(u, samples, state)
         begin = self._states(state, given)
         rows = (len(given.inputs), given.samples, self._output_width)
         value = 0.0
@@ -476,9 +484,10 @@ class Compiled:
             found = self._last_interface = interface_of(self.diagram, self.graph.sources)
         return found
 
-    def _sequences(self, u: Any, samples: int | None = None) -> Sequences:
+    def _sequences(self, u: Any, samples: int | None, state: State | None) -> Sequences:
         self._watch.refresh()
-        return sequences(self._interface, u, samples, self.dtype)
+        first = start(state, self.graph.Ts)
+        return sequences(self._interface, u, samples, self.dtype, first=first)
 
     def _states(self, state: State | None, given: Sequences) -> list[dict[str, Array] | None]:
         """Return what the delays put out first, for every sequence: None for their own states."""

@@ -77,7 +77,8 @@ class Graph:
     nodes : dict of Node
         By signal name, in the diagram's order.
     sources : dict of int
-        The diagram's inputs, FROMWORKSPACE blocks: widths by signal name.
+        What the diagram does not compute, widths by signal name: FROMWORKSPACE blocks, and after
+        them bdsim's sources that are functions of time.
     outputs : tuple of str
         The signals that drive the sinks.
     Ts : float
@@ -85,6 +86,8 @@ class Graph:
     parameters : dict of dict of ndarray
         The blocks' arrays when the diagram was lowered, by block and parameter name.  They are no
         part of the structure: graphs that differ in numbers alone are equal.
+    of_time : tuple of str
+        The sources that are functions of time.
     """
 
     nodes: dict[str, Node]
@@ -92,13 +95,19 @@ class Graph:
     outputs: tuple[str, ...]
     Ts: float
     parameters: dict[str, dict[str, Array]] = field(default_factory=dict, compare=False, repr=False)
+    of_time: tuple[str, ...] = ()
 
-    # Both are read for every node of a loop while kernels are written: they are made once.
+    # Read for every node of a loop while kernels are written: they are made once.
 
     @cached_property
     def widths(self) -> dict[str, int]:
         """The width of every signal by name."""
         return {name: node.width for name, node in self.nodes.items()} | self.sources
+
+    @cached_property
+    def inputs(self) -> dict[str, int]:
+        """The sources that a run is given, FROMWORKSPACE blocks: widths by signal name."""
+        return {name: n for name, n in self.sources.items() if name not in self.of_time}
 
     @cached_property
     def delays(self) -> dict[str, Node]:
@@ -142,10 +151,17 @@ def _lowered(block: Block) -> list[Lowered]:
             where=place(block),
             block=block.name,
             given=why_not,
-            expected=", ".join(sorted(others | {k.name for k in KINDS.values() if k.lower})),
+            expected=", ".join(
+                sorted(others | {k.name for k in KINDS.values() if k.lower or k.of_time})
+            ),
             mend='run the diagram with engine="bdsim"',
         )
     return kind.lower(block)
+
+
+def _is_source(block: Block) -> bool:
+    """Whether engines are given a block's samples."""
+    return isinstance(block, FromWorkspace) or kind_of(block).of_time
 
 
 def _read(block: Block, wanted: Iterable[int | str], ports: tuple[str, ...]) -> tuple[str, ...]:
@@ -180,7 +196,7 @@ def lower(diagram: BlockDiagram) -> Graph:
             mend='run a diagram with several clocks with engine="bdsim"',
         )
     # A block that does not lower is named before its signals are looked at.
-    skipped = [b for b in diagram.blocklist if b.nout == 0 or isinstance(b, FromWorkspace)]
+    skipped = [b for b in diagram.blocklist if b.nout == 0 or _is_source(b)]
     lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
     widths = host.check_signals(diagram)
     names = {port: name for name, port in structure.signal_ports(diagram).items()}
@@ -200,12 +216,14 @@ def lower(diagram: BlockDiagram) -> Graph:
             nodes[name] = Node(name, str(block.name), OPS[found.op], read, arrays, static, width)
     sinks = [block for block in diagram.blocklist if isinstance(block, ToWorkspace)]
     outputs = (names[s.inports[0].block, s.inports[0].port] for s in sinks)
+    of_time = tuple(structure.time_sources(diagram))
     return Graph(
         nodes=nodes,
-        sources={name: widths[name] for name in structure.sources(diagram)},
+        sources={name: widths[name] for name in (*structure.sources(diagram), *of_time)},
         outputs=tuple(dict.fromkeys(outputs)),
         Ts=float(used[0].T),
         parameters=_arrays(lowered),
+        of_time=of_time,
     )
 
 
@@ -220,7 +238,7 @@ def _arrays(lowered: Mapping[Any, list[Lowered]]) -> dict[str, dict[str, Array]]
 
 def parameters(blocks: Iterable[Block]) -> dict[str, dict[str, Array]]:
     """Return the arrays of blocks as they are now, by block and parameter name."""
-    return _arrays({b: _lowered(b) for b in blocks if b.nout and not isinstance(b, FromWorkspace)})
+    return _arrays({b: _lowered(b) for b in blocks if b.nout and not _is_source(b)})
 
 
 def assign(block: Block, arrays: Mapping[str, Array]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import DiagramError
-from lstmsim.blocks import FromWorkspace, ToWorkspace, kind_of
+from lstmsim.blocks import kind_of
 from lstmsim.engine.graph import Graph, lower, parameters
 from lstmsim.engine.store import Store
 
@@ -43,8 +43,8 @@ class Watch:
         self._names: list[str] = []
         self._is_number: list[bool] = []
         for block in diagram.blocklist:
-            if not isinstance(block, FromWorkspace | ToWorkspace):
-                kind = kind_of(block)
+            kind = kind_of(block)
+            if kind.lower is not None:  # sources and sinks are read at every run
                 numbers = kind.trained.values()
                 for name in dict.fromkeys((*numbers, *kind.structure)):
                     if name in block.__dict__:

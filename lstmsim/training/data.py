@@ -58,7 +58,7 @@ def sequences(compiled: Compiled, u: Any, target: Any, what: str = "training") -
     graph.check_outputs()
     interface = interface_of(compiled.diagram, graph.sources)
     given, wanted = _listed(u), _listed(target)
-    if u is None and not interface.sources:
+    if u is None and not interface.inputs:
         given = [None] * len(wanted)
     if len(given) != len(wanted) or not wanted:
         raise ShapeError(
@@ -73,8 +73,8 @@ def sequences(compiled: Compiled, u: Any, target: Any, what: str = "training") -
     for number, (one, goal) in enumerate(zip(given, wanted, strict=True)):
         place = f"the {what} data" + (f", sequence {number}" if len(given) > 1 else "")
         rows = sample_rows(goal, "the target", place)
-        # Without a source the target alone says how long a sequence is.
-        samples = None if interface.sources else len(rows)
+        # Without an input the target alone says how long a sequence is.
+        samples = None if interface.inputs else len(rows)
         run = run_inputs(interface, one, samples, compiled.dtype, batches=False)
         if rows.shape != (run.samples, width):
             _refuse_target(rows.shape, (run.samples, width), place)

@@ -72,7 +72,8 @@ def fit(
         or wired by hand: the parameters of its blocks, by block name.
     u : array_like of shape (T, Ni) or (B, T, Ni), list of such, or mapping
         The input; a batch, or a list of sequences of different lengths; by block name where
-        there are several sources; None where the sources have values of their own.
+        there are several sources; None where the sources have values of their own, or are
+        functions of time, for which every sequence begins at t = 0.
     target : array_like of shape (T, No) or (B, T, No), or list of such
         What the outputs should be; No is the width of all sinks together.
     options : TrainingOptions, optional

@@ -50,7 +50,8 @@ def lyapunov(
         With at least one delay, of blocks that `compile` takes.
     u : array_like of shape (Ni,) or (T, Ni), or mapping of such, optional
         A constant input, or one over time; by source name if there are several.  Zero if not
-        given, also for sources that have values: the autonomous system.
+        given, also for sources that have values: the autonomous system.  Sources that are
+        functions of time go on with the time.
     samples : int, optional
         Number of samples to average over: 100,000, or all of an input over time.
     state : Dataset or mapping, optional
@@ -144,7 +145,7 @@ def _jacobian_chunks(
     A chunk ends where the first of the two lengths does.
     """
     compiled = compile(diagram)
-    names = list(step.states)
+    known = [*step.states, *(name for name in step.graph.of_time if name not in inputs)]
     discard, total = lengths[0], sum(lengths)
     for first in [*range(0, discard, size), *range(discard, total, size)]:
         number = min(size, (discard if first < discard else total) - first)
@@ -155,7 +156,7 @@ def _jacobian_chunks(
             for name, rows in inputs.items()
         }
         try:
-            run = compiled.run(u or None, state=state, signals=names, samples=number)
+            run = compiled.run(u or None, state=state, signals=known, samples=number)
         except NonFiniteSignalError as error:
             # The run counts the samples of this chunk.
             raise error.replace(
@@ -166,8 +167,8 @@ def _jacobian_chunks(
                 expected="finite signals",
                 mend="a smaller input or smaller weights keep it finite",
             ) from None
-        state = {name: run[f"{name}_final"].values for name in names}
-        signals = evaluate(step, u | {name: run[name].values for name in names})
+        state = run  # which functions of time go on with
+        signals = evaluate(step, u | {name: run[name].values for name in known})
         yield first, state_matrix(step, signals, number)
 
 

@@ -151,7 +151,7 @@ def state_space(
     """
     states = {name: width for name, width in step.states.items() if name not in opened}
     cut = {name: width for name, width in step.states.items() if name in opened}
-    inputs = step.graph.sources | cut
+    inputs = step.graph.inputs | cut
     sizes = [sum(part.values()) for part in (states, inputs, step.outputs, cut)]
     n, m, p = sizes[0], sizes[1], sizes[2] + sizes[3]
     _check_size(samples * (n + p) * (n + m))
@@ -167,7 +167,7 @@ def state_space(
     drivers = {name: step.driver(name) for name in step.states}
     wanted = {*drivers.values(), *step.outputs}
     for part, now in chunks(signals, samples, max(step.widths.values())):
-        composed = jacobians(step, now, wanted, [*step.states, *step.graph.sources])
+        composed = jacobians(step, now, wanted, [*step.states, *step.graph.inputs])
         by_row = {f"next {name}": composed[driver] for name, driver in drivers.items()}
         by_row |= {f"out {name}": composed[name] for name in step.outputs}
         upper = {f"next {name}": width for name, width in states.items()}

@@ -36,8 +36,9 @@ def linearize(
     """Linearize a diagram, block by block and exactly.
 
     x(k+1) = A(k) x(k) + B(k) u(k), y(k) = C(k) x(k) + D(k) u(k) for small changes about sample
-    k of a run, or about an operating point.  x holds the delays' outputs, u the sources' samples,
-    y the signals that drive the sinks.  The operations' pullbacks give the blocks' Jacobians, and
+    k of a run, or about an operating point.  x holds the delays' outputs, u the samples of
+    FROMWORKSPACE blocks, y the signals that drive the sinks; sources that are functions of time
+    are no inputs.  The operations' pullbacks give the blocks' Jacobians, and
     the chain rule composes them in the diagram's order; there are no finite differences.
 
     Parameters
@@ -53,7 +54,8 @@ def linearize(
         Instead of traces: the operating point, states by delay name; the others have their
         initial values.
     u : array_like of shape (Ni,), or mapping of such, optional
-        The operating point's input, by source name if there are several; zero if not given.
+        The operating point's input, by source name if there are several; zero if not given, as
+        for a source that is a function of time, which can be given by its name too.
     open : collection of str, optional
         Delays whose loops are opened: the output of such a delay becomes an input, and the signal
         that it stores (``h_prev_next[0]`` …) a further output.
@@ -196,7 +198,7 @@ def _dataset(
             "C": (("time", "output", "state"), space.C),
             "D": (("time", "output", "input"), space.D),
             "x": (("time", "state"), stacked(states)),
-            "u": (("time", "input"), stacked([*step.graph.sources, *opened])),
+            "u": (("time", "input"), stacked([*step.graph.inputs, *opened])),
             "y": (("time", "output"), stacked(outputs)),
         },
         coords={

@@ -14,7 +14,7 @@ import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import Array, CompilationError, DiagramError
-from lstmsim.diagram import Interface, Source
+from lstmsim.diagram import Interface, interface_of
 from lstmsim.engine import Graph, Node, lower, make_schedule, op_arguments
 from lstmsim.engine import evaluate as evaluate_nodes
 
@@ -34,11 +34,14 @@ class SampleMap:
         All but the delays, in the order of computation.
     settings : dict
         The arguments of each node's operation, by signal name.
+    interface : Interface
+        What the sample can be given.
     """
 
     graph: Graph
     nodes: tuple[Node, ...]
     settings: dict[str, dict[str, Any]]
+    interface: Interface
 
     @property
     def states(self) -> dict[str, int]:
@@ -54,12 +57,6 @@ class SampleMap:
                 given="no UNITDELAY or ZOH",
                 expected="at least one delay",
             )
-
-    @property
-    def interface(self) -> Interface:
-        """What the sample can be given."""
-        sources = {name: Source(repr(name), n) for name, n in self.graph.sources.items()}
-        return Interface(sources, self.states, self.graph.Ts)
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -92,7 +89,7 @@ def sample_map(diagram: BlockDiagram) -> SampleMap:
         node for stage in make_schedule(graph).stages for node in stage.nodes if not node.op.memory
     )
     arguments = {node.name: op_arguments(node, graph.parameters) for node in ordered}
-    return SampleMap(graph, ordered, arguments)
+    return SampleMap(graph, ordered, arguments, interface_of(diagram, graph.sources))
 
 
 def _lowered(diagram: BlockDiagram) -> Graph:
@@ -101,8 +98,7 @@ def _lowered(diagram: BlockDiagram) -> Graph:
     except CompilationError as error:
         # Another engine is of no help here.
         raise error.replace(
-            mend="wire what is to be linearized of these blocks, on one clock; a source that is "
-            "a function of time can be a FROMWORKSPACE with its samples",
+            mend="wire what is to be linearized of these blocks, on one clock",
         ) from None
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from lstmsim.base import LstmsimError, count
-from lstmsim.diagram import check_diagram_is_network, network_from_workspace
+from lstmsim.diagram import check_diagram_is_network, network_from_workspace, structure
 from lstmsim.dynamics import (
     FixedPoints,
     LoopReport,
@@ -32,7 +32,7 @@ _SHORT = 500
 def run(context: Context) -> tuple[xr.Dataset, str]:
     """Run the diagram: compiled, or in bdsim if it does not lower."""
     samples, notes = context.samples, []
-    if samples is None and not context.inputs:
+    if samples is None and not structure.sources(context.diagram):
         samples = limits.FREE_RUN
         notes.append(f"no source says how long: {count(samples, 'sample')} were run")
     if context.step is None:

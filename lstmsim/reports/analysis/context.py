@@ -59,7 +59,7 @@ class Context:
         """Return this with a run, or with its last samples if all would take too long."""
         if traces is None or self.step is None:
             return replace(self, traces=traces)
-        n, sources = sum(self.step.states.values()), sum(self.step.graph.sources.values())
+        n, sources = sum(self.step.states.values()), sum(self.step.graph.inputs.values())
         most = limits.samples_along(n, sources, sum(self.step.outputs.values()))
         samples = traces.sizes["time"]
         if samples <= most:

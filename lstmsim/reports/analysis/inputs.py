@@ -16,8 +16,8 @@ from lstmsim.reports.analysis import limits
 Inputs = dict[str, FloatArray]
 
 
-def over_time(diagram: BlockDiagram, u: Any, samples: int | None) -> Inputs:
-    """Return what the sources put out along the run.
+def over_time(diagram: BlockDiagram, u: Any, samples: int | None, step: SampleMap | None) -> Inputs:
+    """Return what the sources put out along the run: functions of time too, where they lower.
 
     Raises
     ------
@@ -25,8 +25,8 @@ def over_time(diagram: BlockDiagram, u: Any, samples: int | None) -> Inputs:
         If the input does not fit the diagram, or a source has no values.
     """
     host.compile_diagram(diagram)
-    interface = interface_of(diagram)
-    if samples is None and not interface.sources:
+    interface = interface_of(diagram) if step is None else step.interface
+    if samples is None and not interface.inputs:
         samples = limits.FREE_RUN
     return sequences(interface, u, samples, batches=False).inputs[0]
 

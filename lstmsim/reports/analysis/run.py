@@ -81,8 +81,8 @@ def analyze(
     "at the input's mean: 1 stable"
     """
     structure.check_is_diagram(diagram)
-    inputs = over_time(diagram, u, samples)
     step, unlowered = _lowered(diagram)
+    inputs = over_time(diagram, u, samples, step)
     held_at = ({}, "") if step is None else held_input(step, inputs, held)
     context = Context(diagram, u, samples, network, input_bound, inputs, step, unlowered, held_at)
     # First, as a bound that does not fit is an error.
