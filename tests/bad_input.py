@@ -91,7 +91,7 @@ def spoiled(name: str, index: tuple[int, ...], value: float) -> np.ndarray:
 
 
 def unknown_block(model: Model) -> None:
-    block_of(model, "tanh_c")["block_type"] = "RELU"
+    block_of(model, "tanh_c")["block_type"] = "GELU"
 
 
 def product_block(model: Model) -> None:
@@ -239,7 +239,7 @@ BAD: dict[str, tuple[Callable[[], Arguments], list[str]]] = {
     "a model that is not JSON": (with_text("clc; clear all"), ["m.bd", "JSON, as bdedit"]),
     "a model that is not text": (with_text(b"\x89PNG\r\n\xff"), ["m.bd", "not a model file"]),
     "JSON that is no model": (with_text("[1, 2]"), ["m.bd", "lists of blocks and wires"]),
-    "an unknown block": (with_model(unknown_block), ["m.bd, block 'tanh_c'", "'RELU'", "TANH"]),
+    "an unknown block": (with_model(unknown_block), ["m.bd, block 'tanh_c'", "'GELU'", "TANH"]),
     "bdsim's own product": (with_model(product_block), ["block 'ig'", "'PROD'", "use HADAMARD"]),
     "an unknown parameter": (with_model(unknown_parameter), ["block 'Wg'", "'gain'", "K"]),
     "two blocks of one title": (with_model(same_title), ["the same title", "'f'", "rename"]),
