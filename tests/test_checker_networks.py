@@ -11,7 +11,7 @@ import pytest
 import lstmsim as ls
 from lstmsim.engine.checking import CheckReport
 from lstmsim.errors import InvalidValueError
-from lstmsim.networks.network import GATES
+from lstmsim.networks.lstm import GATES
 from tests.conftest import Case, case, random_input, random_network
 from tests.engines import Simulate
 
