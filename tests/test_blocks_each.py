@@ -187,5 +187,5 @@ def test_a_sink_starts_afresh_with_every_run() -> None:
 
 def test_a_sink_is_empty_before_the_first_run_even_if_the_diagram_was_checked() -> None:
     bd, sink = counted(5)
-    host.check_signals(bd)
+    host.signal_widths(bd)
     assert sink.values.shape == (0, 0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lstmsim.base.files import existing, folder_written_whole, remove_leftovers, written_whole
+from lstmsim.base.files import atomic_write, existing, folder_written_whole, remove_leftovers
 from lstmsim.errors import FileAccessError
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -35,13 +35,13 @@ def umask() -> Iterator[None]:
 
 
 def write_half_of(target: Path, failure: BaseException) -> None:
-    with written_whole(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_text("half of it")
         raise failure
 
 
 def test_the_file_is_there_when_all_of_it_is_written(target: Path) -> None:
-    with written_whole(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_text("first half, ")
         assert target.read_text() == "as before"
         temporary.write_text("first half, second half")
@@ -50,7 +50,7 @@ def test_the_file_is_there_when_all_of_it_is_written(target: Path) -> None:
 
 
 def test_the_temporary_has_the_ending_of_the_target(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "a.b.nc") as temporary:
+    with atomic_write(tmp_path / "a.b.nc") as temporary:
         assert (temporary.suffix, temporary.parent) == (".nc", tmp_path)
 
 
@@ -94,7 +94,7 @@ def test_a_failing_rename_leaves_the_target_as_it_was(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(FileAccessError, match="No space left"), written_whole(target) as temporary:
+    with pytest.raises(FileAccessError, match="No space left"), atomic_write(target) as temporary:
         temporary.write_text("all of it")
     assert target.read_text() == "as before"
     assert os.listdir(target.parent) == ["target.txt"]
@@ -110,7 +110,7 @@ def test_permissions_are_those_that_any_new_file_gets(
     if exists:
         path.write_text("before")
     os.umask(mask)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("x")
     mode = stat.S_IMODE(path.stat().st_mode)
     assert mode == 0o666 & ~mask, f"{mode:o}"
@@ -119,7 +119,7 @@ def test_permissions_are_those_that_any_new_file_gets(
 
 def test_a_missing_folder_is_named_and_not_made(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "a.txt"
-    with pytest.raises(FileAccessError) as caught, written_whole(path):
+    with pytest.raises(FileAccessError) as caught, atomic_write(path):
         raise AssertionError("nothing can be written")
     message = str(caught.value)
     assert str(path) in message
@@ -132,7 +132,7 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "folder.nc"
     folder.mkdir()
     (folder / "precious").write_text("kept")
-    with pytest.raises(FileAccessError, match="Is a directory"), written_whole(folder) as temporary:
+    with pytest.raises(FileAccessError, match="Is a directory"), atomic_write(folder) as temporary:
         temporary.write_text("x")
     assert (folder / "precious").read_text() == "kept"
     assert os.listdir(tmp_path) == ["folder.nc"]
@@ -140,7 +140,7 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_folder_is_named(target: Path) -> None:
     path = target / "a.txt"
-    with pytest.raises(FileAccessError, match="Not a directory"), written_whole(path):
+    with pytest.raises(FileAccessError, match="Not a directory"), atomic_write(path):
         raise AssertionError("nothing can be written")
     assert target.read_text() == "as before"
 
@@ -149,7 +149,7 @@ def test_a_file_in_place_of_the_folder_is_named(target: Path) -> None:
 def test_a_read_only_folder_is_named(target: Path) -> None:
     target.parent.chmod(0o500)
     try:
-        with pytest.raises(FileAccessError, match="Permission denied"), written_whole(target):
+        with pytest.raises(FileAccessError, match="Permission denied"), atomic_write(target):
             raise AssertionError("nothing can be written")
     finally:
         target.parent.chmod(0o700)
@@ -157,7 +157,7 @@ def test_a_read_only_folder_is_named(target: Path) -> None:
 
 
 def test_write_errors_are_caught_as_os_errors(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="cannot be written"), written_whole(tmp_path / "no" / "a"):
+    with pytest.raises(OSError, match="cannot be written"), atomic_write(tmp_path / "no" / "a"):
         raise AssertionError("nothing can be written")
 
 

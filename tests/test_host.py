@@ -93,7 +93,7 @@ def test_a_diagram_is_compiled_again_only_after_a_change() -> None:
     assert host.compile_diagram(bd).plan is plan
     bd.GAIN(2.0, name="more")
     host.compile_diagram(wire(bd, "sum -> more"))
-    assert host.check_signals(bd)["more"] == 1
+    assert host.signal_widths(bd)["more"] == 1
 
 
 def test_compiling_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +101,7 @@ def test_compiling_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(AlgebraicLoopError):
         host.compile_diagram(loop_of("a", "b"))
     with pytest.raises(DiagramError):
-        host.check_signals(wired(np.ones(3), np.ones(2)))
+        host.signal_widths(wired(np.ones(3), np.ones(2)))
     assert capfd.readouterr() == ("", "")
 
 
@@ -152,7 +152,7 @@ def test_widths_are_those_of_every_signal_by_name() -> None:
     bd = wired(np.ones(3), 2.0)
     bd.DEMUX(3, name="split")
     host.compile_diagram(wire(bd, "sum -> split"))
-    assert host.check_signals(bd) == {
+    assert host.signal_widths(bd) == {
         "k0": 3,
         "k1": 1,
         "sum": 3,
@@ -165,7 +165,7 @@ def test_widths_are_those_of_every_signal_by_name() -> None:
 def test_widths_that_do_not_match_in_a_sum_of_bdsims_are_named_with_the_block() -> None:
     words = ("block 'sum' (SUM)", "shapes (3,), (2,)", "widths")
     with refused(DiagramError, *words):
-        host.check_signals(wired(np.ones(3), np.ones(2)))
+        host.signal_widths(wired(np.ones(3), np.ones(2)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_widths_that_do_not_match_in_a_sum_of_bdsims_are_named_with_the_block() 
 )
 def test_a_matrix_on_a_wire_is_found_where_it_comes_from(terms: Any, place: str) -> None:
     with refused(DiagramError, place, "flatten"):
-        host.check_signals(wired(*terms))
+        host.signal_widths(wired(*terms))
 
 
 def test_a_matrix_that_a_block_of_bdsims_makes_is_found() -> None:
@@ -188,7 +188,7 @@ def test_a_matrix_that_a_block_of_bdsims_makes_is_found() -> None:
     bd.NULL(1, name="end")
     host.compile_diagram(wire(bd, "k -> list", "list -> end"))
     with refused(DiagramError, "block 'list' (GAIN), output port 0", "(2, 2)"):
-        host.check_signals(bd)
+        host.signal_widths(bd)
 
 
 def test_a_matrix_that_reaches_a_block_of_this_package_is_refused_at_its_port() -> None:
@@ -196,7 +196,7 @@ def test_a_matrix_that_reaches_a_block_of_this_package_is_refused_at_its_port() 
     bd.SIGMOID(name="it")
     host.compile_diagram(wire(bd, "sum -> it"))
     with refused(ShapeError, "block 'it' (SIGMOID), input port 0", "(2, 2)", "(n, 1)"):
-        host.check_signals(bd)
+        host.signal_widths(bd)
 
 
 def test_text_on_a_wire_is_refused() -> None:
@@ -204,7 +204,7 @@ def test_text_on_a_wire_is_refused() -> None:
     bd.CONSTANT("text", name="k")
     bd.NULL(1, name="end")
     with refused(DiagramError, "block 'k' (CONSTANT)", "<U4"):
-        host.check_signals(host.compile_diagram(wire(bd, "k -> end")))
+        host.signal_widths(host.compile_diagram(wire(bd, "k -> end")))
 
 
 @pytest.mark.parametrize("x0", [[0.0], [0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
@@ -216,7 +216,7 @@ def test_a_hold_of_another_width_than_its_signal_is_refused(x0: list[float]) -> 
     bd.UNITDELAY(clock, [7.0], name="delay")
     host.compile_diagram(wire(bd, "three -> hold", "five -> delay"))
     with refused(LstmsimError, "block 'hold' (ZOH)", "3 elements"):
-        host.check_signals(bd)
+        host.signal_widths(bd)
 
 
 def test_checking_a_diagram_tells_of_no_samples_done() -> None:
@@ -225,7 +225,7 @@ def test_checking_a_diagram_tells_of_no_samples_done() -> None:
     bd.TOWORKSPACE(clock, name="out")
     done: list[int] = []
     source.on_sample = done.append
-    host.check_signals(host.compile_diagram(wire(bd, "u -> out")))
+    host.signal_widths(host.compile_diagram(wire(bd, "u -> out")))
     assert done == []
 
 
@@ -237,7 +237,7 @@ def test_an_error_of_this_packages_blocks_comes_through_as_it_is() -> None:
     host.compile_diagram(wire(bd, "k -> gain", "gain -> out"))
     words = ("block 'gain' (MATRIXGAIN), input port 0", "3 elements", "2 elements")
     with refused(ShapeError, *words):
-        host.check_signals(bd)
+        host.signal_widths(bd)
 
 
 def test_what_a_users_block_prints_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
@@ -245,7 +245,7 @@ def test_what_a_users_block_prints_is_shown(capfd: pytest.CaptureFixture[str]) -
     bd.CONSTANT(1.0, name="k")
     bd.FUNCTION(lambda x: print("seen") or x, name="show")
     bd.NULL(1, name="end")
-    host.check_signals(host.compile_diagram(wire(bd, "k -> show", "show -> end")))
+    host.signal_widths(host.compile_diagram(wire(bd, "k -> show", "show -> end")))
     assert "seen" in capfd.readouterr().out
 
 

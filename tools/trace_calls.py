@@ -30,7 +30,16 @@ import lstmsim as ls
 
 PACKAGE = str(Path(ls.__file__).parent)
 #: Functions that should be called once for a model, not again and again.
-WATCHED = ("build", "wire_graph", "check_signals", "lower", "render", "render_adjoint", "Program")
+WATCHED = (
+    "build",
+    "wire_graph",
+    "signal_widths",
+    "check_signals",
+    "lower",
+    "render",
+    "render_adjoint",
+    "Program",
+)
 
 
 @dataclass

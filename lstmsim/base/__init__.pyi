@@ -3,12 +3,12 @@ from .arrays import FloatArray as FloatArray
 from .arrays import count as count
 from .arrays import in_precision as in_precision
 from .arrays import precision as precision
+from .arrays import quick_isfinite as quick_isfinite
 from .arrays import real_array as real_array
 from .arrays import real_matrix as real_matrix
 from .arrays import real_vector as real_vector
 from .arrays import sample_rows as sample_rows
 from .arrays import sample_time as sample_time
-from .arrays import seems_finite as seems_finite
 from .checks import check_mapping as check_mapping
 from .checks import check_names as check_names
 from .checks import number as number
@@ -37,9 +37,9 @@ from .errors import MissingExtraError as MissingExtraError
 from .errors import ModelFileError as ModelFileError
 from .errors import NonFiniteSignalError as NonFiniteSignalError
 from .errors import ShapeError as ShapeError
+from .files import atomic_write as atomic_write
 from .files import check_target as check_target
 from .files import existing as existing
 from .files import folder_written_whole as folder_written_whole
 from .files import remove_leftovers as remove_leftovers
-from .files import written_whole as written_whole
 from .report import Report as Report

@@ -177,7 +177,7 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def seems_finite(values: npt.NDArray[Any]) -> bool:
+def quick_isfinite(values: npt.NDArray[Any]) -> bool:
     """Whether a contiguous array has neither NaN nor infinity; quick, and False too often.
 
     A NaN or an infinity makes the sum of squares one; very large numbers do so too.

@@ -14,7 +14,7 @@ from lstmsim.base.errors import DataFileError, FileAccessError
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary file beside the target, and rename it to the target at the end.
 
     If anything goes wrong, the target stays as it was and nothing is left behind.
@@ -28,7 +28,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> with written_whole(folder / "notes.txt") as temporary:
+    >>> with atomic_write(folder / "notes.txt") as temporary:
     ...     _ = temporary.write_text("all of it")
     >>> [p.name for p in folder.iterdir()]
     ['notes.txt']

@@ -48,7 +48,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure, and print or save the report."""
-    from lstmsim.base import InvalidValueError, check_target, written_whole
+    from lstmsim.base import InvalidValueError, atomic_write, check_target
     from lstmsim.reports import plot_growth, run_bench, settings_from_options
 
     settings = settings_from_options(
@@ -69,7 +69,7 @@ def bench(
         report = run_bench(settings, lambda text: show(0, None, text))
     if out is not None:
         text = report.to_json() + "\n" if out.suffix.lower() == ".json" else report.to_markdown()
-        with written_whole(out) as temporary:
+        with atomic_write(out) as temporary:
             temporary.write_text(text, encoding="utf-8")
     save_picture(lambda: plot_growth(report.growth), plot_file)
     if as_json:

@@ -189,7 +189,7 @@ def compile_diagram(bd: BlockDiagram) -> BlockDiagram:
     return bd
 
 
-def check_signals(bd: BlockDiagram) -> dict[str, int]:
+def signal_widths(bd: BlockDiagram) -> dict[str, int]:
     """Evaluate a compiled diagram once, and return the width of every signal by name.
 
     Raises

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from lstmsim.base import DataFileError, check_target, existing, written_whole
+from lstmsim.base import DataFileError, atomic_write, check_target, existing
 from lstmsim.diagram.traces import check_is_traces
 
 #: Endings of trace files.
@@ -51,7 +51,7 @@ def save_traces(traces: xr.Dataset, path: str | os.PathLike[str]) -> None:
             expected="traces of one sequence",
             mend="save a NetCDF file (.nc), or one sequence: traces.isel(batch=0)",
         )
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         if suffix == ".csv":
             _write_csv(traces, temporary)
         else:

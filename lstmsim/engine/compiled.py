@@ -15,11 +15,11 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
+    atomic_write,
     check_names,
     precision,
+    quick_isfinite,
     real_array,
-    seems_finite,
-    written_whole,
 )
 from lstmsim.diagram import (
     Interface,
@@ -239,7 +239,7 @@ class Compiled:
         arrays = self._store.arrays
         texts = c.export(Path(path), self.graph, self.schedule, arrays, self.dtype, vector)
         for file, text in texts.items():
-            with written_whole(file) as temporary:
+            with atomic_write(file) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
     # ---------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class Compiled:
         if state is None and samples is None and fast is not None and fast.takes(u):
             self._watch.refresh()
             y = fast.kernels.outputs({fast.source: u}, len(u))
-            if seems_finite(y):
+            if quick_isfinite(y):
                 return y
         self.graph.check_outputs()
         given = self._sequences(u, samples, state)

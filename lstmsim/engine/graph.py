@@ -198,7 +198,7 @@ def lower(diagram: BlockDiagram) -> Graph:
     # A block that does not lower is named before its signals are looked at.
     skipped = [b for b in diagram.blocklist if b.nout == 0 or _is_source(b)]
     lowered = {b: _lowered(b) for b in diagram.blocklist if b not in skipped}
-    widths = host.check_signals(diagram)
+    widths = host.signal_widths(diagram)
     names = {port: name for name, port in structure.signal_ports(diagram).items()}
     nodes = {}
     for block, results in lowered.items():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import NonFiniteSignalError, seems_finite
+from lstmsim.base import NonFiniteSignalError, quick_isfinite
 from lstmsim.blocks import place
 from lstmsim.diagram import dataset, diagram_dimensions, output_alias, signal_ports
 from lstmsim.engine.graph import Graph
@@ -94,7 +94,7 @@ class Labels:
             Of the signals that are not finite at the first such sample, for the one that is
             computed first.
         """
-        if all(map(seems_finite, found.values())):
+        if all(map(quick_isfinite, found.values())):
             return
         bad = {name: ~np.isfinite(values) for name, values in found.items()}
         bad = {name: mask for name, mask in bad.items() if mask.any()}

@@ -119,7 +119,7 @@ def simulate(
     initial, count = initial_states(interface, state), given.samples
     first = start(state, interface.Ts)
     with prepared(diagram, given.inputs[0], initial, _reporter(progress, count)):
-        widths = host.check_signals(diagram)
+        widths = host.signal_widths(diagram)
         drivers = {name: name for name in widths} | output_alias(diagram, widths)
         kept = select(drivers, signals)
         watched = [name for name in widths if name in {drivers[name] for name in kept}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from lstmsim.base import check_target, written_whole
+from lstmsim.base import atomic_write, check_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,6 +56,6 @@ def save_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
     import matplotlib.pyplot as plt
 
     check_target(path, PICTURE_ENDINGS, "picture")
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150, facecolor=figure.get_facecolor())
     plt.close(figure)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from lstmsim.base import written_whole
+from lstmsim.base import atomic_write
 from lstmsim.diagram import build, reference, save_traces
 from lstmsim.engine import CheckReport, check, simulate
 from lstmsim.plotting import plot, plot_difference, save_plot
@@ -57,9 +57,9 @@ def save_demo(demo: Demo, folder: Path) -> list[Path]:
     expected = reference(network, u, dtype="float32")
     save_traces(demo.traces, folder / "traces.nc")
     save_traces(expected, folder / "reference.nc")
-    with written_whole(folder / "workspace.npz") as temporary:
+    with atomic_write(folder / "workspace.npz") as temporary:
         np.savez(temporary, **layer_workspace())  # type: ignore[arg-type]
-    with written_whole(folder / "check.json") as temporary:
+    with atomic_write(folder / "check.json") as temporary:
         temporary.write_text(demo.report.to_json() + "\n", encoding="utf-8")
     save_plot(plot(demo.traces), folder / "traces.png")
     save_plot(plot_difference(demo.traces, expected), folder / "difference.png")

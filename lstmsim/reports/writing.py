@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lstmsim.base import Report, written_whole
+from lstmsim.base import Report, atomic_write
 from lstmsim.plotting import save_plot
 
 
@@ -50,6 +50,6 @@ def write_report(
         numbers: report.to_json() + "\n",
     }
     for name, text in pages.items():
-        with written_whole(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [*(folder / name for name in pages), *figures]

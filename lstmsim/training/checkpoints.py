@@ -23,10 +23,10 @@ from lstmsim.base import (
     DataFileError,
     FileAccessError,
     InvalidValueError,
+    atomic_write,
     check_target,
     existing,
     remove_leftovers,
-    written_whole,
 )
 from lstmsim.training.data import Sequence
 from lstmsim.training.loop import TrainingState
@@ -104,7 +104,7 @@ def _save(path: Path, state: TrainingState, parts: dict[str, str]) -> None:
     arrays |= {f"carried{k}": value for k, value in enumerate(carried.values())}
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
 

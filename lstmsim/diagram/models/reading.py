@@ -280,7 +280,7 @@ def _wired(
     _infer_source_widths(bd)
     host.compile_diagram(bd)
     if all(s.values is not None or s.width is not None for s in structure.sources(bd).values()):
-        host.check_signals(bd)
+        host.signal_widths(bd)
     return bd
 
 

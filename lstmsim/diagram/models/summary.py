@@ -124,7 +124,7 @@ def summarize(path: str | Path, workspace: Mapping[str, Any] | None = None) -> M
     Ts = n_parameters = n_states = None
     if workspace is not None:
         diagram = load(file, workspace)
-        widths = host.check_signals(diagram)
+        widths = host.signal_widths(diagram)
         used = structure.clocks(diagram)
         Ts = float(used[0].T) if used else None
         held = [

@@ -24,13 +24,13 @@ from lstmsim.base import (
     DiagramError,
     FloatArray,
     InvalidValueError,
+    atomic_write,
     check_mapping,
     check_target,
     existing,
     real_array,
     sample_rows,
     sample_time,
-    written_whole,
 )
 from lstmsim.diagram import structure
 from lstmsim.diagram.models.catalogue import BLOCKS
@@ -120,7 +120,7 @@ def save_workspace(workspace: Mapping[str, Any] | Network, path: str | os.PathLi
         savemat(content, arrays, oned_as="column", long_field_names=True)
     else:
         np.savez(content, **arrays)  # type: ignore[arg-type]
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import DiagramError, written_whole
+from lstmsim.base import DiagramError, atomic_write
 from lstmsim.blocks import place
 from lstmsim.diagram import structure
 from lstmsim.diagram.models.catalogue import BLOCKS, INSTEAD
@@ -67,7 +67,7 @@ def save(
             where="save",
             given=", ".join(unused),
         )
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from bdsim.components import Block
 
 from lstmsim.base import FloatArray, InvalidTypeError
 from lstmsim.blocks import FromWorkspace, ToWorkspace
-from lstmsim.diagram.host import blockdiagram, check_signals, compile_diagram
+from lstmsim.diagram.host import blockdiagram, compile_diagram, signal_widths
 from lstmsim.diagram.wiring.dense import dense_layer, dense_parameters
 from lstmsim.diagram.wiring.lstm import HEIGHT, lstm_layer, lstm_parameters
 from lstmsim.networks import LSTM, Dense, Network
@@ -119,5 +119,5 @@ def build(network: Network) -> BlockDiagram:
         left = signal.pos[0] + wiring.gap
     bd.connect(signal, ToWorkspace(clock, bd=bd, name="out", pos=(left, signal.pos[1])))
     compile_diagram(bd)
-    check_signals(bd)
+    signal_widths(bd)
     return bd

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import seems_finite
+from lstmsim.base import quick_isfinite
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels.forward import ForwardRun
 from lstmsim.engine.kernels.program import Program
@@ -83,7 +83,7 @@ class Stepper:
         for kernel, arguments in sample.calls:
             kernel(*arguments)
         numbers = np.concatenate(sample.numbers)
-        if not seems_finite(numbers):
+        if not quick_isfinite(numbers):
             return None
         return numbers[sample.y], {name: numbers[part] for name, part in sample.finals}
 

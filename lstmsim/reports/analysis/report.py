@@ -18,10 +18,10 @@ from lstmsim.base import (
     Row,
     Section,
     TableData,
+    atomic_write,
     folder_written_whole,
     texts,
     words,
-    written_whole,
 )
 from lstmsim.diagram import netcdf
 from lstmsim.dynamics import FixedPoints, LoopReport, LyapunovSpectrum
@@ -206,7 +206,7 @@ def write_files(
 ) -> list[Path]:
     """Write the files into a folder that exists, saying the name of each figure before."""
     if report.linearization is not None:
-        with written_whole(folder / "linearization.nc") as temporary:
+        with atomic_write(folder / "linearization.nc") as temporary:
             temporary.write_bytes(netcdf(report.linearization))
     write_report(replace(report, title=title), folder, "analysis.json", progress)
     return sorted(folder.iterdir())
