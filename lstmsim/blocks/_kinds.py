@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.blocks._ops import OPS
-
-Array = npt.NDArray[Any]
 
 
 class Lowered(NamedTuple):

@@ -31,13 +31,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
+from lstmsim.base import Array
 from lstmsim.blocks._formulas import Formula, check, function
 from lstmsim.blocks._mixtures import Mixture, check_mixture
 
-Array = npt.NDArray[Any]
 Inputs = tuple[Array, ...]
 Parameters = Mapping[str, Any]
 #: Cotangents of the inputs, in order, and of the parameters, by name.

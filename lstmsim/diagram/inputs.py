@@ -17,6 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from lstmsim.base import (
+    Array,
     DiagramError,
     FloatArray,
     InvalidTypeError,
@@ -26,7 +27,6 @@ from lstmsim.base import (
     real_array,
 )
 
-Array = npt.NDArray[Any]
 #: Where to begin: traces, whose run is continued, or states by block name.
 State = Mapping[str, npt.ArrayLike] | xr.Dataset
 

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.base import InvalidValueError
+from lstmsim.base import Array, InvalidValueError
 from lstmsim.blocks import Kind, names, renamed
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule
 
-Array = npt.NDArray[Any]
 Parameters = Mapping[str, Mapping[str, Array]]
 
 #: The functions of the operations' formulas: those of math.h, and those that are written here.

@@ -15,6 +15,7 @@ import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
 from lstmsim.base import (
+    Array,
     atomic_write,
     check_names,
     precision,
@@ -47,7 +48,6 @@ from lstmsim.engine.store import Store
 from lstmsim.engine.threads import map_threads
 from lstmsim.engine.watch import Watch
 
-Array = npt.NDArray[Any]
 Input = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 
 ENGINES = ("numba", "numpy")

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine import interpreter
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels.backward import Backward
@@ -22,7 +22,6 @@ from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.schedule import Schedule
 from lstmsim.engine.store import Store
 
-Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 #: Of the outputs' samples, and where they are in the run: the loss's part; dL/dy is written into
 #: the last argument.

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.engines import Engine, Gradient
 from lstmsim.engine.threads import map_threads
 
-Array = npt.NDArray[Any]
 #: The part of a loss that some samples of a sequence are, from the sequence's number, the outputs'
 #: samples, where these are in the run, and where their derivatives are to be written.
 SequenceLoss = Callable[[int, Array, slice, Array], float]

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy.typing as npt
 from bdsim.blockdiagram import BlockDiagram
 from bdsim.components import Block
 
-from lstmsim.base import CompilationError, DiagramError
+from lstmsim.base import Array, CompilationError, DiagramError
 from lstmsim.blocks import (
     KINDS,
     OPS,
@@ -28,8 +27,6 @@ from lstmsim.blocks import (
     place,
 )
 from lstmsim.diagram import host, structure
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

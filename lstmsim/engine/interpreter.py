@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.schedule import Schedule, Stage
 from lstmsim.engine.store import Parameters
 
-Array = npt.NDArray[Any]
 Signals = dict[str, Array]
 
 

@@ -7,17 +7,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from bdsim.blockdiagram import BlockDiagram
 
-from lstmsim.base import NonFiniteSignalError, quick_isfinite
+from lstmsim.base import Array, NonFiniteSignalError, quick_isfinite
 from lstmsim.blocks import place
 from lstmsim.diagram import dataset, diagram_dimensions, output_alias, signal_ports
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.schedule import Schedule
-
-Array = npt.NDArray[Any]
 
 
 class Labels:

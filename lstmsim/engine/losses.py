@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import InvalidTypeError, InvalidValueError, ShapeError, in_precision, real_array
+from lstmsim.base import (
+    Array,
+    InvalidTypeError,
+    InvalidValueError,
+    ShapeError,
+    in_precision,
+    real_array,
+)
 
-Array = npt.NDArray[Any]
 Loss = str | Callable[[Array], tuple[float, Array]]
 
 #: Numbers of which an array stays in the cache.

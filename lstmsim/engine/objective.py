@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.engines import side_by_side
 from lstmsim.engine.gradients import differentiate, total
 from lstmsim.engine.losses import TargetLoss
@@ -16,7 +16,6 @@ from lstmsim.engine.threads import map_threads
 if TYPE_CHECKING:
     from lstmsim.engine.compiled import Compiled
 
-Array = npt.NDArray[Any]
 States = Mapping[str, Array]
 
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.base import in_precision
+from lstmsim.base import Array, in_precision
 
-Array = npt.NDArray[Any]
 #: By block name and parameter name.
 Parameters = Mapping[str, Mapping[str, Array]]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmsim.base import (
+    Array,
     DataFileError,
     FileAccessError,
     InvalidValueError,
@@ -32,8 +32,6 @@ from lstmsim.training.data import Sequence
 from lstmsim.training.loop import TrainingState
 from lstmsim.training.options import TrainingOptions
 from lstmsim.training.problem import Problem
-
-Array = npt.NDArray[Any]
 
 _FORMAT = 1
 #: Options that may change when training goes on: an epoch does not depend on them.

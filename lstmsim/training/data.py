@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.base import InvalidValueError, ShapeError, in_precision, sample_rows
+from lstmsim.base import Array, InvalidValueError, ShapeError, in_precision, sample_rows
 from lstmsim.diagram import interface_of
 from lstmsim.diagram import sequences as run_inputs
 from lstmsim.engine import Compiled
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

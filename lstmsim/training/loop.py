@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
-from lstmsim.base import FloatArray
+from lstmsim.base import Array, FloatArray
 from lstmsim.training.losses import Group, States
 from lstmsim.training.problem import Problem
-
-Array = npt.NDArray[Any]
 
 
 @dataclass

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine import Compiled, Objective
 from lstmsim.training.data import Sequence
 
-Array = npt.NDArray[Any]
 States = dict[str, Array] | None
 
 

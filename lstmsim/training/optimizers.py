@@ -7,14 +7,11 @@ can hold them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.base import number
-
-Array = npt.NDArray[Any]
+from lstmsim.base import Array, number
 
 
 @runtime_checkable

@@ -11,16 +11,14 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmsim.base import DiagramError, FloatArray, InvalidValueError
+from lstmsim.base import Array, DiagramError, FloatArray, InvalidValueError
 from lstmsim.engine import Span
 from lstmsim.training.sources import Blocks, ParameterSource
 
-Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
 
 

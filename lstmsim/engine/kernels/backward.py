@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import op_arguments
 from lstmsim.engine.kernels.adjoint import read_by
@@ -22,8 +22,6 @@ from lstmsim.engine.kernels.keys import Bar
 from lstmsim.engine.kernels.program import LoopPlan
 from lstmsim.engine.kernels.vocabulary import OUTER, SAMPLES_IN_CACHE
 from lstmsim.engine.schedule import stacks_of
-
-Array = npt.NDArray[Any]
 
 
 class Backward:

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.schedule import Stage
 
-Array = npt.NDArray[Any]
 K = TypeVar("K", bound=Hashable)
 
 #: What the log keeps of a run: all signals, the outputs, or the outputs and what the gradient

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.graph import Node
 from lstmsim.engine.interpreter import Signals, op_arguments
 from lstmsim.engine.kernels.buffers import External, Rows, aligned
 from lstmsim.engine.kernels.packing import Packed
 from lstmsim.engine.kernels.program import LoopPlan, Program, Stack
 
-Array = npt.NDArray[Any]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 #: Multiplications after which a kernel comes back, so that Ctrl-C ends a long run.

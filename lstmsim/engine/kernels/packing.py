@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels.buffers import LINE, Rows, Sizes, aligned
 from lstmsim.engine.kernels.keys import Constant, Pack, Parameter, ParKey
 from lstmsim.engine.store import Store, layout_of, views
-
-Array = npt.NDArray[Any]
 
 
 class Packing:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lstmsim.base import Array
 from lstmsim.engine.graph import Graph, Node
 from lstmsim.engine.kernels import cache
 from lstmsim.engine.kernels.adjoint import Adjoint, render_adjoint
@@ -37,8 +37,6 @@ from lstmsim.engine.kernels.render import Kernel, Loop, render
 from lstmsim.engine.kernels.vocabulary import COLLECT, PRODUCT
 from lstmsim.engine.schedule import Schedule, Stage, stacks_of
 from lstmsim.engine.store import Store
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

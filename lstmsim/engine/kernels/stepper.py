@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.base import quick_isfinite
+from lstmsim.base import Array, quick_isfinite
 from lstmsim.engine.graph import Graph
 from lstmsim.engine.kernels.forward import ForwardRun
 from lstmsim.engine.kernels.program import Program
 from lstmsim.engine.schedule import Schedule, Stage
 from lstmsim.engine.store import Store
-
-Array = npt.NDArray[Any]
 
 
 class _Sample:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from lstmsim.base import LstmsimError
+from lstmsim.base import Array, LstmsimError
 from lstmsim.diagram import build
 from lstmsim.engine import compile as compile_diagram
 from lstmsim.networks import GATES, LSTM, Network, network_signals
 from lstmsim.reports.bench.peers import TITLES
 
-Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 #: Largest difference over the largest number of the expected array: single precision's roundings
 #: along a thousand samples stay below a tenth of it, TensorFloat's or bfloat16's do not.
