@@ -115,15 +115,15 @@ def check_names(
     Parameters
     ----------
     names : iterable of str
-        What was given.
+        The names from outside.
     known : iterable of str
-        What there is.
+        The names that exist.
     noun : str
-        What they name: "signal", "engine".
+        The noun of the named thing in the message: "signal", "engine".
     where : str
         The argument, for an error.
     mend : str, optional
-        What the user can do where no known name is near.
+        The advice where no known name is near.
 
     Raises
     ------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-#: What a row is marked as, and how a terminal shows it.
+#: The style that a terminal gives a row, by the row's mark.
 _STYLES = {"": None, "good": "green", "bad": "bold red", "note": "yellow"}
 
 
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The cells of a row, and what it is marked as: "good", "bad" or "note"."""
+    """The cells of a row, and its mark: "good", "bad", "note" or none."""
 
     cells: tuple[str, ...]
     mark: Literal["", "good", "bad", "note"] = ""
@@ -59,7 +59,7 @@ class TableData:
     rows : tuple of Row
         One cell a column; a cell may have several lines.
     title : str
-        What stands above it; empty for nothing.
+        The heading above it; empty for none.
     note : str
         A sentence about it, above it too.
     """
@@ -133,7 +133,7 @@ class Picture:
     draw: Callable[[], Figure]
 
 
-#: What a section is made of; a text is a paragraph, and `this` in it is code.
+#: An element of a section. A text is a paragraph, in which backticks mark code.
 Block = str | TableData | Picture
 
 
@@ -148,7 +148,7 @@ class Section:
     heading : str
         Empty for what stands before the first one.
     blocks : tuple of str, TableData and Picture
-        What it shows.
+        The elements, in order.
     """
 
     name: str

@@ -40,13 +40,13 @@ class LstmsimError(Exception):
     Parameters
     ----------
     problem : str
-        What is wrong, in one line.
+        The fault, in one line.
     where : str, optional
         The block, port, layer, file or option concerned.
     given, expected : str, optional
-        What was found, and what would have been right.
+        The value or state found, and the right one.
     mend : str, optional
-        What the user can do.
+        The action that removes the fault.
     block : str, optional
         The name of the block concerned.
     sample : int, optional

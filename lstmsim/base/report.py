@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Report(abc.ABC):
-    """What a computation gives to read: subclasses say it as data, this class writes it."""
+    """A result for readers: subclasses return its parts as data, and this class formats them."""
 
     #: Characters in a line of the text.
     width = 100
@@ -35,7 +35,7 @@ class Report(abc.ABC):
 
     @property
     def introduction(self) -> str:
-        """What stands before the tables; nothing if it is not overridden."""
+        """The text before the tables; empty unless a subclass overrides it."""
         return ""
 
     @property
@@ -51,7 +51,7 @@ class Report(abc.ABC):
     @property
     @abc.abstractmethod
     def content(self) -> dict[str, Any]:
-        """What the JSON has."""
+        """The values of the JSON, by name."""
 
     @property
     def table(self) -> Table:
