@@ -39,7 +39,7 @@ COMMANDS = {
     "loops lstm_layer": MODEL,
     "loops lstm_layer --plot loops.svg": MODEL | TRACES,
     "run lstm_layer -w w.npz": MODEL | TRACES,
-    "run lstm_layer -w w.npz --engine numpy --check -o t.csv": MODEL | TRACES | {"numba"},
+    "run lstm_layer -w w.npz --engine numpy --check -o t.csv": MODEL | TRACES,
     "run lstm_layer -w w.npz --engine numba -o t.nc": MODEL
     | TRACES
     | {"h5netcdf", "h5py", "numba"},

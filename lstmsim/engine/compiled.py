@@ -159,7 +159,7 @@ class Compiled:
     ) -> None:
         self.diagram, self.graph, self.schedule = diagram, graph, schedule
         self.dtype, self.engine = dtype, engine
-        self._form = form or ("vector" if cache.vectors_available() else "scalar")
+        self._asked_form = form
         self._store = Store(graph.parameters, dtype)
         self._watch = Watch(diagram, graph, self._store)
         self._sources = structure.sources(diagram)
@@ -188,6 +188,11 @@ class Compiled:
         if self.engine == "numba":
             return Kernels(self._program, store)
         return Interpreter(self.graph, self.schedule, store)
+
+    @cached_property
+    def _form(self) -> str:
+        """The form of the kernels, asked for when there are kernels: finding it imports numba."""
+        return self._asked_form or ("vector" if cache.vectors_available() else "scalar")
 
     @cached_property
     def _program(self) -> Program:
